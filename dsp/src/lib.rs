@@ -1,0 +1,21 @@
+//! The signal processing of Spherescope, in the order of the data flow: arrays and directions, the block pool between the audio
+//! thread and the worker, the non-uniform DFT, GCC-PHAT, the steered response, and peaks on the sphere.
+//!
+//! Nothing here knows tensors, plugins or weights. Shapes are written in letters: C microphones, N window samples, K frequency bins,
+//! D directions. Lengths are metres, angles radians unless a name says degrees, audio is planar `f32`.
+
+pub mod array;
+pub mod block_pool;
+pub mod direction;
+pub mod grid;
+pub mod layout_file;
+pub mod nudft;
+pub mod peaks;
+pub mod presets;
+pub mod steered;
+
+pub use array::{Capsule, Extent, MicArray};
+pub use block_pool::{Block, BlockReader, BlockWriter, block_pool};
+pub use direction::{Direction, Rotation};
+pub use grid::Grid;
+pub use peaks::{Peak, PeakFinder, PeakOptions};
