@@ -7,7 +7,9 @@
 pub mod array;
 pub mod block_pool;
 pub mod direction;
+pub mod front_end;
 pub mod grid;
+pub mod harmonics;
 pub mod layout_file;
 pub mod nudft;
 pub mod peaks;
@@ -17,5 +19,6 @@ pub mod steered;
 pub use array::{Capsule, Extent, MicArray};
 pub use block_pool::{Block, BlockReader, BlockWriter, block_pool};
 pub use direction::{Direction, Rotation};
+pub use front_end::{FrontEnd, FrontEndError, SampleRate};
 pub use grid::Grid;
 pub use peaks::{Peak, PeakFinder, PeakOptions};

@@ -1,0 +1,395 @@
+//! [`Localizer`]: samples in at any block size, one spatial spectrum a hop out.
+//!
+//! The one seam of the project: the plugin's worker, the command line, evaluation and benches all drive this type.
+
+use std::fmt;
+use std::sync::Arc;
+
+use spherescope_dsp::nudft::Complex32;
+use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
+use spherescope_dsp::{FrontEnd, FrontEndError, Grid, MicArray, SampleRate};
+
+use crate::network::{ArrayEncoding, GridEncoding, Network, NetworkError, StreamState};
+
+/// Speed of sound in dry air of 20 °C, in m/s.
+pub const SPEED_OF_SOUND_M_S: f64 = 343.0;
+
+/// Which engine turns the capsules' spectra into a spatial spectrum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// The AGG-RL network: probability of a source in each direction.
+    #[default]
+    AggRl,
+    /// Steered response power with phase transform: mean cosine over all pairs and bins, negative values cut off.
+    SrpPhat,
+}
+
+impl Engine {
+    /// All engines, in the order in which people see them.
+    pub const ALL: [Self; 2] = [Self::AggRl, Self::SrpPhat];
+
+    /// Identifier on the command line and in logs.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::AggRl => "agg-rl",
+            Self::SrpPhat => "srp-phat",
+        }
+    }
+
+    /// Name that people see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AggRl => "AGG-RL",
+            Self::SrpPhat => "SRP-PHAT",
+        }
+    }
+
+    /// The engine of an identifier.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|e| e.id() == id)
+    }
+
+    /// A score that a peak should reach to count as a source.
+    pub fn default_threshold(self) -> f32 {
+        match self {
+            Self::AggRl => 0.4,
+            Self::SrpPhat => 0.2,
+        }
+    }
+}
+
+/// What a [`Localizer`] looks at, and how.
+#[derive(Clone, Debug)]
+pub struct LocalizerSettings {
+    /// The array; muted capsules take no part.
+    pub array: MicArray,
+    /// The candidate directions.
+    pub grid: Arc<Grid>,
+    /// The engine.
+    pub engine: Engine,
+    /// Speed of sound in m/s, 100 … 10 000 (water is 1480).
+    pub speed_of_sound_m_s: f64,
+    /// Frames that are computed together, 1 … 64: larger is cheaper and later.
+    pub chunk_frames: usize,
+    /// Frames below this level, in dBFS, count as silence.
+    pub gate_db: f32,
+}
+
+impl LocalizerSettings {
+    /// AGG-RL at 343 m/s, chunks of two frames, a gate at −60 dBFS.
+    pub fn new(array: MicArray, grid: Arc<Grid>) -> Self {
+        Self {
+            array,
+            grid,
+            engine: Engine::AggRl,
+            speed_of_sound_m_s: SPEED_OF_SOUND_M_S,
+            chunk_frames: 2,
+            gate_db: -60.0,
+        }
+    }
+}
+
+/// Why a localizer cannot be made or go on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LocalizerError {
+    /// Sample rate, bus or block.
+    FrontEnd(FrontEndError),
+    /// Weights or network.
+    Network(NetworkError),
+    /// A setting outside its range.
+    Setting {
+        /// The setting's name, with its unit.
+        name: &'static str,
+        /// The range.
+        expected: &'static str,
+        /// The value.
+        found: f64,
+    },
+}
+
+impl fmt::Display for LocalizerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FrontEnd(e) => e.fmt(f),
+            Self::Network(e) => e.fmt(f),
+            Self::Setting { name, expected, found } => write!(f, "{name}: expected {expected}, found {found}"),
+        }
+    }
+}
+
+impl std::error::Error for LocalizerError {}
+
+impl From<FrontEndError> for LocalizerError {
+    fn from(e: FrontEndError) -> Self {
+        Self::FrontEnd(e)
+    }
+}
+
+impl From<NetworkError> for LocalizerError {
+    fn from(e: NetworkError) -> Self {
+        Self::Network(e)
+    }
+}
+
+/// One result.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalizerFrame<'a> {
+    /// Counts frames since the last reset.
+    pub index: u64,
+    /// Index of the sample after the frame's window, since the last reset.
+    pub end_frames: u64,
+    /// The same in seconds.
+    pub t_s: f64,
+    /// Root mean square over capsules and window in dBFS; −∞ for digital silence.
+    pub level_db: f32,
+    /// Whether the level reaches the gate.
+    pub active: bool,
+    /// Spatial spectrum `[D]`, 0 … 1.
+    pub spectrum: &'a [f32],
+}
+
+/// Streaming sound source localization for one array and grid, both exchangeable while it runs.
+#[derive(Debug)]
+pub struct Localizer {
+    network: Arc<Network>,
+    settings: LocalizerSettings,
+    rate: SampleRate,
+    front_end: FrontEnd,
+    engine: EngineState,
+    pending: Pending,
+    spectrum: Vec<f32>,
+}
+
+#[derive(Debug)]
+enum EngineState {
+    AggRl { array: ArrayEncoding, grid: GridEncoding, state: StreamState },
+    SrpPhat { steering: SteeredResponse, scratch: SteeredScratch, response: Vec<f32> },
+}
+
+/// Frames that wait until their chunk is full.
+#[derive(Debug, Default)]
+struct Pending {
+    /// Phase-transformed spectra `[T][C][K]` flattened.
+    phat: Vec<Complex32>,
+    /// Index, end in samples and level of each.
+    frames: Vec<(u64, u64, f32)>,
+}
+
+impl Pending {
+    fn clear(&mut self) {
+        self.phat.clear();
+        self.frames.clear();
+    }
+}
+
+impl Localizer {
+    /// A localizer with the weights that ship with Spherescope.
+    ///
+    /// # Errors
+    /// [`LocalizerError`] for an unusable sample rate or setting.
+    pub fn new(sample_rate_hz: f64, settings: LocalizerSettings) -> Result<Self, LocalizerError> {
+        Self::with_network(sample_rate_hz, settings, Network::shipped()?)
+    }
+
+    /// A localizer with other weights.
+    ///
+    /// # Errors
+    /// [`LocalizerError`] for an unusable sample rate or setting.
+    pub fn with_network(
+        sample_rate_hz: f64,
+        settings: LocalizerSettings,
+        network: Arc<Network>,
+    ) -> Result<Self, LocalizerError> {
+        let rate = SampleRate::new(sample_rate_hz)?;
+        if !(100.0..=10_000.0).contains(&settings.speed_of_sound_m_s) {
+            return Err(LocalizerError::Setting {
+                name: "speed of sound in m/s",
+                expected: "100 to 10000",
+                found: settings.speed_of_sound_m_s,
+            });
+        }
+        if !(1..=64).contains(&settings.chunk_frames) {
+            return Err(LocalizerError::Setting {
+                name: "frames in a chunk",
+                expected: "1 to 64",
+                found: settings.chunk_frames as f64,
+            });
+        }
+        let front_end = FrontEnd::new(rate, network.timing(), network.frequencies_hz(), &settings.array)?;
+        let engine = EngineState::new(&network, &settings)?;
+        Ok(Self { network, settings, rate, front_end, engine, pending: Pending::default(), spectrum: Vec::new() })
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &LocalizerSettings {
+        &self.settings
+    }
+
+    /// The sample rate in Hz.
+    pub fn sample_rate_hz(&self) -> f64 {
+        self.rate.hz()
+    }
+
+    /// Name of the weights in use.
+    pub fn weights_name(&self) -> &str {
+        &self.network.config().name
+    }
+
+    /// Time from frame to frame in seconds.
+    pub fn hop_s(&self) -> f64 {
+        self.network.timing().hop_s
+    }
+
+    /// Changes the array. Frames that waited for their chunk are let go; what the network remembers of the sphere is kept.
+    ///
+    /// # Errors
+    /// [`LocalizerError::Network`]; the old array stays then.
+    pub fn set_array(&mut self, array: MicArray) -> Result<(), LocalizerError> {
+        let settings = LocalizerSettings { array, ..self.settings.clone() };
+        match &mut self.engine {
+            EngineState::AggRl { array: encoded, .. } => {
+                *encoded = self.network.encode_array(&settings.array, settings.speed_of_sound_m_s)?;
+            }
+            EngineState::SrpPhat { .. } => self.engine = EngineState::new(&self.network, &settings)?,
+        }
+        self.front_end.set_array(&settings.array);
+        self.settings = settings;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Changes the grid; nothing is forgotten.
+    ///
+    /// # Errors
+    /// [`LocalizerError::Network`]; the old grid stays then.
+    pub fn set_grid(&mut self, grid: Arc<Grid>) -> Result<(), LocalizerError> {
+        let settings = LocalizerSettings { grid, ..self.settings.clone() };
+        match &mut self.engine {
+            EngineState::AggRl { grid: encoded, .. } => *encoded = self.network.encode_grid(&settings.grid)?,
+            EngineState::SrpPhat { .. } => self.engine = EngineState::new(&self.network, &settings)?,
+        }
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// Changes the engine; the new one starts without memory.
+    ///
+    /// # Errors
+    /// [`LocalizerError::Network`]; the old engine stays then.
+    pub fn set_engine(&mut self, engine: Engine) -> Result<(), LocalizerError> {
+        if engine != self.settings.engine {
+            let settings = LocalizerSettings { engine, ..self.settings.clone() };
+            self.engine = EngineState::new(&self.network, &settings)?;
+            self.settings = settings;
+        }
+        Ok(())
+    }
+
+    /// Sets the gate in dBFS.
+    pub fn set_gate_db(&mut self, gate_db: f32) {
+        self.settings.gate_db = gate_db;
+    }
+
+    /// Forgets all audio and all memory; time starts again at 0.
+    pub fn reset(&mut self) {
+        self.front_end.reset();
+        self.pending.clear();
+        if let EngineState::AggRl { state, .. } = &mut self.engine
+            && let Ok(fresh) = self.network.start()
+        {
+            *state = fresh;
+        }
+    }
+
+    /// Takes one planar block `[channels][frames]` of any length and calls `sink` for each finished frame, in order.
+    ///
+    /// Results do not depend on how the audio is cut into blocks.
+    ///
+    /// # Errors
+    /// [`LocalizerError`] when the bus is narrower than the array or ragged (nothing is taken then), or when the network fails.
+    pub fn process(&mut self, bus: &[&[f32]], sink: &mut dyn FnMut(&LocalizerFrame<'_>)) -> Result<(), LocalizerError> {
+        let Self { network: _, settings, rate, front_end, engine, pending, spectrum } = self;
+        let mut outcome = Ok(());
+        front_end.push(bus, &mut |frame| {
+            pending.phat.extend_from_slice(frame.phat);
+            pending.frames.push((frame.index, frame.end_frames, frame.level_db));
+            if pending.frames.len() >= settings.chunk_frames && outcome.is_ok() {
+                outcome = engine.run(&self.network, settings, *rate, pending, spectrum, sink);
+            }
+        })?;
+        outcome
+    }
+
+    /// Finishes the frames that wait for their chunk.
+    ///
+    /// # Errors
+    /// [`LocalizerError::Network`].
+    pub fn flush(&mut self, sink: &mut dyn FnMut(&LocalizerFrame<'_>)) -> Result<(), LocalizerError> {
+        self.engine.run(&self.network, &self.settings, self.rate, &mut self.pending, &mut self.spectrum, sink)
+    }
+}
+
+impl EngineState {
+    fn new(network: &Network, settings: &LocalizerSettings) -> Result<Self, LocalizerError> {
+        Ok(match settings.engine {
+            Engine::AggRl => Self::AggRl {
+                array: network.encode_array(&settings.array, settings.speed_of_sound_m_s)?,
+                grid: network.encode_grid(&settings.grid)?,
+                state: network.start()?,
+            },
+            Engine::SrpPhat => Self::SrpPhat {
+                steering: SteeredResponse::new(
+                    &settings.array,
+                    settings.grid.directions(),
+                    network.frequencies_hz(),
+                    settings.speed_of_sound_m_s,
+                ),
+                scratch: SteeredScratch::default(),
+                response: Vec::new(),
+            },
+        })
+    }
+
+    fn run(
+        &mut self,
+        network: &Network,
+        settings: &LocalizerSettings,
+        rate: SampleRate,
+        pending: &mut Pending,
+        spectrum: &mut Vec<f32>,
+        sink: &mut dyn FnMut(&LocalizerFrame<'_>),
+    ) -> Result<(), LocalizerError> {
+        let frames = pending.frames.len();
+        if frames == 0 {
+            return Ok(());
+        }
+        spectrum.clear();
+        let result = match self {
+            Self::AggRl { array, grid, state } => {
+                network.logits(array, grid, &pending.phat, frames, state).map(|logits| {
+                    spectrum.extend(logits.into_iter().map(|x| 1.0 / (1.0 + (-x).exp())));
+                })
+            }
+            Self::SrpPhat { steering, scratch, response } => {
+                steering.srp_phat(&pending.phat, frames, scratch, response);
+                spectrum.extend(response.iter().map(|r| r.clamp(0.0, 1.0)));
+                Ok(())
+            }
+        };
+        if result.is_ok() {
+            let rows = spectrum.chunks_exact(settings.grid.len());
+            for (&(index, end_frames, level_db), spectrum) in pending.frames.iter().zip(rows) {
+                sink(&LocalizerFrame {
+                    index,
+                    end_frames,
+                    t_s: end_frames as f64 / rate.hz(),
+                    level_db,
+                    active: level_db >= settings.gate_db,
+                    spectrum,
+                });
+            }
+        }
+        pending.clear();
+        Ok(result?)
+    }
+}

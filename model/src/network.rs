@@ -1,0 +1,174 @@
+//! The AGG-RL network: Ŝ = σ(G(d)ᵀ A(audio, array) + b), one set of weights for any array and any grid.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use safetensors::SafeTensors;
+use spherescope_dsp::front_end::FrameTiming;
+use spherescope_dsp::nudft::Complex32;
+use spherescope_dsp::{Grid, MicArray};
+
+use crate::config::{AuGeonetConfig, Config, METADATA_KEY};
+use crate::lifted::{Lifted, LiftedArray, LiftedState};
+
+/// The weights that ship with Spherescope, configuration included.
+pub static SHIPPED_WEIGHTS: &[u8] = include_bytes!("../../assets/weights/lifted.safetensors");
+
+/// Why a file of weights cannot be used, or the network could not run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NetworkError {
+    /// The bytes are not a whole safetensors file.
+    NotSafetensors(String),
+    /// The file carries no configuration under the key `spherescope`, or one that cannot be read or built.
+    Configuration(String),
+    /// A tensor is missing or has the wrong shape, or holds a number that is not finite.
+    Tensors(String),
+    /// The computation failed.
+    Computation(String),
+}
+
+impl fmt::Display for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSafetensors(e) => write!(f, "weights: expected a safetensors file, found {e}"),
+            Self::Configuration(e) => write!(f, "weights: configuration: {e}"),
+            Self::Tensors(e) => write!(f, "weights: {e}"),
+            Self::Computation(e) => write!(f, "network: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for NetworkError {}
+
+impl From<candle_core::Error> for NetworkError {
+    fn from(e: candle_core::Error) -> Self {
+        // Without the backtrace that the alternate form prints.
+        Self::Computation(e.to_string().lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+/// A network with its weights; immutable, shared between instances.
+#[derive(Debug)]
+pub struct Network {
+    config: Config,
+    augeonet: Lifted,
+}
+
+/// An array in the network's terms; see [`Network::encode_array`].
+#[derive(Debug)]
+pub struct ArrayEncoding(LiftedArray);
+
+/// Grid representations `[D, G]`; see [`Network::encode_grid`].
+#[derive(Clone, Debug)]
+pub struct GridEncoding(Tensor);
+
+/// What one stream remembers of its past.
+#[derive(Clone, Debug)]
+pub struct StreamState(LiftedState);
+
+impl Network {
+    /// Reads configuration and weights from the bytes of one safetensors file.
+    ///
+    /// # Errors
+    /// [`NetworkError`] with what was expected and what was found.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NetworkError> {
+        let (_, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|e| NetworkError::NotSafetensors(e.to_string()))?;
+        let text = metadata.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).ok_or_else(|| {
+            NetworkError::Configuration(format!("expected JSON under the metadata key `{METADATA_KEY}`, found none"))
+        })?;
+        let config: Config = serde_json::from_str(text).map_err(|e| NetworkError::Configuration(e.to_string()))?;
+        config.check().map_err(NetworkError::Configuration)?;
+        let file = SafeTensors::deserialize(bytes).map_err(|e| NetworkError::NotSafetensors(e.to_string()))?;
+        let mut tensors = HashMap::new();
+        for (name, view) in file.tensors() {
+            let values = singles(&name, &view)?;
+            let tensor = Tensor::from_vec(values, view.shape(), &Device::Cpu)
+                .map_err(|e| NetworkError::Tensors(format!("{name}: {e}")))?;
+            tensors.insert(name, tensor);
+        }
+        let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let AuGeonetConfig::Lifted(sizes) = &config.augeonet;
+        let augeonet = Lifted::load(sizes, &vb)
+            .map_err(|e| NetworkError::Tensors(e.to_string().lines().next().unwrap_or_default().to_owned()))?;
+        Ok(Self { config, augeonet })
+    }
+
+    /// The network that ships with Spherescope, loaded at the first call and shared from then on.
+    ///
+    /// # Errors
+    /// As [`Network::from_bytes`], if the library's own bytes are damaged.
+    pub fn shipped() -> Result<Arc<Self>, NetworkError> {
+        static SHIPPED: OnceLock<Result<Arc<Network>, NetworkError>> = OnceLock::new();
+        SHIPPED.get_or_init(|| Network::from_bytes(SHIPPED_WEIGHTS).map(Arc::new)).clone()
+    }
+
+    /// The configuration that came with the weights.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Window and hop of the front end.
+    pub fn timing(&self) -> FrameTiming {
+        FrameTiming { window_s: self.config.window_s, hop_s: self.config.hop_s }
+    }
+
+    /// Frequencies of the front end's K bins in Hz.
+    pub fn frequencies_hz(&self) -> &[f64] {
+        self.augeonet.frequencies_hz()
+    }
+
+    /// Encodes an array; needed once for each array.
+    ///
+    /// # Errors
+    /// [`NetworkError::Computation`].
+    pub fn encode_array(&self, array: &MicArray, speed_of_sound_m_s: f64) -> Result<ArrayEncoding, NetworkError> {
+        Ok(ArrayEncoding(self.augeonet.encode_array(array, speed_of_sound_m_s)?))
+    }
+
+    /// Gridnet: encodes D directions; needed once for each grid.
+    ///
+    /// # Errors
+    /// [`NetworkError::Computation`].
+    pub fn encode_grid(&self, grid: &Grid) -> Result<GridEncoding, NetworkError> {
+        Ok(GridEncoding(self.augeonet.encode_grid(grid)?))
+    }
+
+    /// The state before any sound.
+    ///
+    /// # Errors
+    /// [`NetworkError::Computation`].
+    pub fn start(&self) -> Result<StreamState, NetworkError> {
+        Ok(StreamState(self.augeonet.start(1)?))
+    }
+
+    /// Logits before the sigmoid, `[T][D]` flattened, for T frames of phase-transformed spectra `[T][C][K]` flattened.
+    ///
+    /// # Errors
+    /// [`NetworkError::Computation`], also when `phat` does not fit the array.
+    pub fn logits(
+        &self,
+        array: &ArrayEncoding,
+        grid: &GridEncoding,
+        phat: &[Complex32],
+        frames: usize,
+        state: &mut StreamState,
+    ) -> Result<Vec<f32>, NetworkError> {
+        let latent = self.augeonet.encode_audio(&array.0, phat, frames, &mut state.0)?;
+        Ok(self.augeonet.score(&latent, &grid.0)?.flatten_all()?.to_vec1()?)
+    }
+}
+
+fn singles(name: &str, view: &safetensors::tensor::TensorView<'_>) -> Result<Vec<f32>, NetworkError> {
+    if view.dtype() != safetensors::Dtype::F32 {
+        return Err(NetworkError::Tensors(format!("{name}: expected F32, found {:?}", view.dtype())));
+    }
+    let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    match values.iter().find(|v| !v.is_finite()) {
+        Some(found) => Err(NetworkError::Tensors(format!("{name}: expected finite numbers, found {found}"))),
+        None => Ok(values),
+    }
+}
