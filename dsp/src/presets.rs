@@ -30,6 +30,7 @@ preset_files![
     "zoom-h3-vr",
     "ring-6",
     "respeaker-6-mic",
+    "frl-open-7",
     "minidsp-uma-8",
     "matrix-voice",
     "minidsp-uma-16",

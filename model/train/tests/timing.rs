@@ -1,0 +1,34 @@
+//! How long rendering takes. Run with `-- --ignored --nocapture` to see the figures.
+
+use std::time::Instant;
+
+use spherescope_train::{SceneRanges, demo, random_array, random_scene, sources};
+
+#[test]
+#[ignore = "prints figures, checks nothing but an upper bound"]
+fn rendering_is_fast_enough() {
+    for (name, scene) in [("tetrahedral demo", demo::tetrahedral(1)), ("em32 demo", demo::sphere_32(1))] {
+        let start = Instant::now();
+        let audio = scene.render();
+        println!("{name}: 12 s of {} channels in {:.2} s", audio.channels.len(), start.elapsed().as_secs_f64());
+        assert!(start.elapsed().as_secs_f64() < 60.0);
+        let start = Instant::now();
+        println!(
+            "{name}: truth, {} bytes in {:.3} s",
+            scene.truth().to_json(0.016, 0.032).len(),
+            start.elapsed().as_secs_f64()
+        );
+    }
+    let signals: Vec<_> = (0..8).map(|seed| sources::babble(seed, 16_000, 5.0)).collect();
+    for walking in [0.0, 0.3, 1.0] {
+        let ranges = SceneRanges { duration_s: 1.0, walking, ..SceneRanges::default() };
+        let start = Instant::now();
+        for seed in 0..100 {
+            let scene =
+                random_scene(seed, &ranges, random_array(seed, 4 + seed as usize % 9).unwrap(), &signals).unwrap();
+            assert!(scene.render().channels.len() >= 4);
+        }
+        let each = start.elapsed().as_secs_f64() / 100.0;
+        println!("random scenes of 1 s, 4 to 12 capsules, {walking} walking: {:.0} a second", 1.0 / each);
+    }
+}

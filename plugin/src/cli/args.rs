@@ -1,0 +1,195 @@
+//! Reading the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+use spherescope_dsp::grid::MAX_DIRECTIONS;
+use spherescope_model::Engine;
+
+/// What `--help` prints.
+pub const USAGE: &str = "\
+Spherescope: where every sound comes from, with any microphone array.
+
+Usage:
+  spherescope analyze INPUT --array ARRAY [options]
+  spherescope arrays
+  spherescope --help | --version
+
+analyze reads a multichannel recording and says from which directions its sounds come.
+  INPUT                 WAV or FLAC of any rate from 16 kHz and any width
+  --array ARRAY         a preset (see `spherescope arrays`), or a layout file: JSON or CSV
+  --engine ENGINE       agg-rl (default) or srp-phat
+  --grid D              number of candidate directions, 64 to 65536 (default 2048)
+  --peaks N             always the N best peaks of each frame, gate or not, 1 to 32;
+                        without it the peaks above gate and threshold
+  --threshold SCORE     score that a peak must reach, 0 to 1 (default: the engine's)
+  --gate DB             frames below this level in dBFS count as silence (default -60)
+  --frames FILE         write one JSON line a frame
+  --png FILE            write the mean map of the active frames as a picture
+
+Azimuth runs counter-clockwise from the front (left is +90 degrees), elevation upwards.";
+
+/// What the user asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Print the usage.
+    Help,
+    /// Print the version.
+    Version,
+    /// List the array presets.
+    Arrays,
+    /// Analyse a recording.
+    Analyze(Options),
+}
+
+/// Options of `analyze`, checked for range.
+#[derive(Debug)]
+pub struct Options {
+    /// The recording.
+    pub input: PathBuf,
+    /// Preset identifier or layout file.
+    pub array: OsString,
+    /// The engine.
+    pub engine: Engine,
+    /// D, the number of candidate directions.
+    pub grid: usize,
+    /// Exactly this many peaks a frame, or as many as gate and threshold leave.
+    pub peaks: Option<usize>,
+    /// Score that a peak must reach.
+    pub threshold: f32,
+    /// Gate in dBFS.
+    pub gate_db: f32,
+    /// Where the frames go.
+    pub frames: Option<PathBuf>,
+    /// Where the picture goes.
+    pub png: Option<PathBuf>,
+}
+
+/// Reads the arguments after the program's name.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let usage = |e: lexopt::Error| format!("{e} (see `spherescope --help`)");
+    match parser.next().map_err(usage)? {
+        None | Some(Long("help") | Short('h')) => Ok(Command::Help),
+        Some(Long("version") | Short('V')) => Ok(Command::Version),
+        Some(Value(v)) if v == "arrays" => match parser.next().map_err(usage)? {
+            None => Ok(Command::Arrays),
+            Some(other) => Err(usage(other.unexpected())),
+        },
+        Some(Value(v)) if v == "analyze" => analyze(&mut parser),
+        Some(Value(v)) => Err(format!("expected a command (`analyze` or `arrays`), found `{}`", v.to_string_lossy())),
+        Some(other) => Err(usage(other.unexpected())),
+    }
+}
+
+fn analyze(parser: &mut lexopt::Parser) -> Result<Command, String> {
+    let usage = |e: lexopt::Error| format!("{e} (see `spherescope --help`)");
+    let (mut input, mut array, mut threshold) = (None, None, None);
+    let mut options = Options {
+        input: PathBuf::new(),
+        array: OsString::new(),
+        engine: Engine::AggRl,
+        grid: 2048,
+        peaks: None,
+        threshold: 0.0,
+        gate_db: -60.0,
+        frames: None,
+        png: None,
+    };
+    while let Some(argument) = parser.next().map_err(usage)? {
+        // The argument borrows the parser, which is asked for values below.
+        let long = match argument {
+            Short('h') => return Ok(Command::Help),
+            Value(path) if input.is_none() => {
+                input = Some(PathBuf::from(path));
+                continue;
+            }
+            Long(name) => name.to_owned(),
+            other => return Err(usage(other.unexpected())),
+        };
+        let mut value = |name: &str| parser.value().map_err(|_| format!("--{name}: expected a value, found none"));
+        match long.as_str() {
+            "help" => return Ok(Command::Help),
+            "array" => array = Some(value("array")?),
+            "engine" => {
+                let text = value("engine")?.to_string_lossy().into_owned();
+                options.engine = Engine::from_id(&text)
+                    .ok_or_else(|| format!("--engine: expected `agg-rl` or `srp-phat`, found `{text}`"))?;
+            }
+            "grid" => options.grid = number("grid", &value("grid")?, 64.0, MAX_DIRECTIONS as f64)? as usize,
+            "peaks" => options.peaks = Some(number("peaks", &value("peaks")?, 1.0, 32.0)? as usize),
+            "threshold" => threshold = Some(decimal("threshold", &value("threshold")?, 0.0, 1.0)? as f32),
+            "gate" => options.gate_db = decimal("gate", &value("gate")?, -200.0, 0.0)? as f32,
+            "frames" => options.frames = Some(value("frames")?.into()),
+            "png" => options.png = Some(value("png")?.into()),
+            _ => return Err(usage(lexopt::Error::UnexpectedOption(format!("--{long}")))),
+        }
+    }
+    options.input = input.ok_or("analyze: expected an INPUT file, found none (see `spherescope --help`)")?;
+    options.array = array.ok_or("analyze: expected --array ARRAY, found none (see `spherescope --help`)")?;
+    options.threshold = threshold.unwrap_or(options.engine.default_threshold());
+    Ok(Command::Analyze(options))
+}
+
+/// A whole number in a range.
+fn number(name: &str, text: &OsString, least: f64, most: f64) -> Result<f64, String> {
+    let value = decimal(name, text, least, most)?;
+    if value.fract() != 0.0 {
+        return Err(format!(
+            "--{name}: expected a whole number from {least} to {most}, found `{}`",
+            text.to_string_lossy()
+        ));
+    }
+    Ok(value)
+}
+
+fn decimal(name: &str, text: &OsString, least: f64, most: f64) -> Result<f64, String> {
+    let text = text.to_string_lossy();
+    match text.parse::<f64>() {
+        Ok(value) if (least..=most).contains(&value) => Ok(value),
+        _ => Err(format!("--{name}: expected a number from {least} to {most}, found `{text}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, String> {
+        parse(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn the_contract_is_read() {
+        let Ok(Command::Analyze(o)) = parsed(&[
+            "analyze", "in.wav", "--array", "ring-6", "--engine", "srp-phat", "--grid", "512", "--peaks", "2",
+            "--frames", "f.jsonl", "--png", "m.png",
+        ]) else {
+            panic!("the contract's own example is refused");
+        };
+        assert_eq!((o.engine, o.grid, o.peaks), (Engine::SrpPhat, 512, Some(2)));
+        assert_eq!(o.threshold, Engine::SrpPhat.default_threshold());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (arguments, parts) in [
+            (&["analyse"][..], &["analyze", "analyse"][..]),
+            (&["analyze", "--array", "ring-6"], &["INPUT"]),
+            (&["analyze", "in.wav"], &["--array"]),
+            (&["analyze", "in.wav", "--array", "a", "--grid", "7"], &["--grid", "64", "`7`"]),
+            (&["analyze", "in.wav", "--array", "a", "--peaks", "1.5"], &["--peaks", "whole", "1.5"]),
+            (&["analyze", "in.wav", "--array", "a", "--engine", "music"], &["srp-phat", "music"]),
+            (&["analyze", "in.wav", "--array", "a", "--threshold", "NaN"], &["--threshold", "NaN"]),
+            (&["analyze", "in.wav", "--array", "a", "--bogus"], &["bogus"]),
+            (&["analyze", "in.wav", "extra.wav", "--array", "a"], &["extra.wav"]),
+            (&["analyze", "in.wav", "--array"], &["--array", "none"]),
+        ] {
+            let message = parsed(arguments).unwrap_err();
+            for part in parts {
+                assert!(message.contains(part), "{message:?} should mention {part:?}");
+            }
+        }
+    }
+}
