@@ -1,0 +1,538 @@
+//! One instance's analysis: takes the worker's blocks, drives the localizer with the session's settings, and publishes snapshots.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use spherescope_dsp::{Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions};
+use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings};
+use spherescope_view::{Health, Snapshot};
+
+use crate::frame_log::FrameLog;
+use crate::params::SpherescopeParams;
+use crate::shared::Shared;
+use crate::worker::Bus;
+
+/// Snapshots follow each other no faster than this: about 60 a second.
+const PUBLISH_EVERY: Duration = Duration::from_micros(16_600);
+/// Without new frames, or with nobody watching, snapshots are this far apart.
+const IDLE_PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// Without frames for this long the analysis counts as inactive.
+const STALE_AFTER: Duration = Duration::from_millis(300);
+/// In real time the analysis may lag by this much, in seconds, beside what the host's own blocks bring, before audio is skipped.
+const MAX_LAG_S: f64 = 0.25;
+/// Audio that is kept when the rest of a backlog is skipped, in seconds: enough for a window.
+const KEPT_S: f64 = 0.05;
+/// How long a message about skipped audio stays.
+const SKIP_MESSAGE_FOR: Duration = Duration::from_secs(2);
+/// Time constant of the fall of the levels, in seconds.
+const LEVEL_FALL_S: f32 = 0.15;
+/// Levels below this are silence.
+const SILENCE: f32 = 1e-6;
+/// Time constant of the load's smoothing, in seconds.
+const LOAD_S: f32 = 0.5;
+
+/// The settings that are expensive to change, as last looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Plan {
+    layout_generation: u64,
+    grid_size: usize,
+    engine: Engine,
+}
+
+impl Plan {
+    fn of(params: &SpherescopeParams) -> Self {
+        Self {
+            layout_generation: params.session.layout_generation(),
+            grid_size: params.grid_size.value().unsigned_abs() as usize,
+            engine: params.engine.value().into(),
+        }
+    }
+}
+
+/// The analysis of one activation.
+pub(crate) struct Analysis {
+    shared: Arc<Shared>,
+    bus: Bus,
+    /// None before the first settings, and when they make no localizer.
+    localizer: Option<Localizer>,
+    /// What `localizer` was made for, or could not be made for.
+    plan: Option<Plan>,
+    /// Why there is no localizer.
+    obstacle: Option<String>,
+    /// Why the last block was not analysed.
+    failure: Option<String>,
+    /// Audio that was skipped to catch up, in seconds, and when last.
+    skipped: Option<(f64, Instant)>,
+    /// Index of the frame after the last block.
+    position: u64,
+    /// Frames of the last block, as a guess for those that wait.
+    block_frames: usize,
+    results: Results,
+    levels: Levels,
+    load: Load,
+    published: Instant,
+    sequence: u64,
+}
+
+impl Analysis {
+    pub fn new(shared: Arc<Shared>, bus: Bus, log: Option<FrameLog>) -> Self {
+        let now = Instant::now();
+        let before = shared.snapshot.load();
+        let results = Results {
+            params: shared.params.clone(),
+            sample_rate_hz: bus.sample_rate_hz,
+            engine: before.engine,
+            array: before.array.clone(),
+            grid: before.grid.clone(),
+            finder: PeakFinder::new(&before.grid),
+            log,
+            log_error: None,
+            base: 0,
+            end: 0,
+            spectrum: Vec::new(),
+            active: false,
+            fresh: false,
+            changed: now,
+        };
+        let sequence = before.sequence;
+        drop(before);
+        Self {
+            localizer: None,
+            plan: None,
+            obstacle: None,
+            failure: None,
+            skipped: None,
+            position: 0,
+            block_frames: 1,
+            results,
+            levels: Levels::new(bus.channels, now),
+            load: Load::new(now),
+            published: now,
+            sequence,
+            shared,
+            bus,
+        }
+    }
+
+    /// Whether a log is written: then the analysis runs with the editor closed, too.
+    pub fn logging(&self) -> bool {
+        self.results.log.is_some()
+    }
+
+    /// Shows an error of the log until the end of the activation.
+    pub fn set_log_error(&mut self, error: String) {
+        self.results.log_error = Some(error);
+    }
+
+    /// Forgets all audio and results: a new window starts from nothing.
+    pub fn restart(&mut self) {
+        self.failure = None;
+        self.skipped = None;
+        self.results.spectrum.clear();
+        self.results.active = false;
+        self.begin_at(self.position);
+    }
+
+    /// Takes the next block, if there is one, and publishes when it is time. Returns whether there was a block.
+    pub fn step(&mut self, reader: &mut BlockReader) -> bool {
+        let begin = Instant::now();
+        let rebuilt = self.follow_settings();
+        if !self.bus.offline {
+            let skipped = self.skip_backlog(reader);
+            if skipped > 0 && !rebuilt {
+                let before = self.skipped.filter(|(_, at)| at.elapsed() < SKIP_MESSAGE_FOR).map_or(0.0, |(s, _)| s);
+                self.skipped = Some((before + skipped as f64 / self.bus.sample_rate_hz, begin));
+            }
+        }
+        let worked = reader.with_next(|block| self.take(block)).is_some();
+        if worked || rebuilt {
+            self.load.busy += begin.elapsed();
+        }
+        self.publish_when_due(reader);
+        worked
+    }
+
+    /// Finishes the frames that wait inside the localizer, and brings the log to its file.
+    pub fn finish(&mut self) {
+        if let Some(localizer) = &mut self.localizer
+            && let Err(error) = localizer.flush(&mut |frame| self.results.take(frame))
+        {
+            self.failure = Some(error.to_string());
+        }
+        self.results.flush_log();
+    }
+
+    /// Publishes what there is now.
+    pub fn publish(&mut self, pending: u64, dropped_blocks: u64) {
+        let now = Instant::now();
+        self.published = now;
+        let levels_db = self.levels.fall(now);
+        let load = self.load.measure(now);
+        let results = &mut self.results;
+        results.fresh = false;
+        if now.duration_since(results.changed) > STALE_AFTER {
+            results.active = false;
+        }
+        self.sequence += 1;
+        let age_frames = (self.position + pending).saturating_sub(results.end);
+        let health = Health {
+            bus_channels: self.bus.channels,
+            sample_rate_hz: self.bus.sample_rate_hz,
+            dropped_blocks,
+            load,
+            latency_ms: if results.active { (1e3 * age_frames as f64 / self.bus.sample_rate_hz) as f32 } else { 0.0 },
+            weights: self.localizer.as_ref().map(|l| l.weights_name().to_string()).unwrap_or_default(),
+            message: None,
+        };
+        let snapshot = Snapshot {
+            sequence: self.sequence,
+            t_s: results.end as f64 / self.bus.sample_rate_hz,
+            engine: results.engine,
+            array: results.array.clone(),
+            grid: results.grid.clone(),
+            spectrum: results.spectrum.clone(),
+            peaks: results.peaks(),
+            active: results.active,
+            levels_db,
+            health: Health { message: self.message(now), ..health },
+        };
+        self.shared.publish(snapshot);
+    }
+
+    fn publish_when_due(&mut self, reader: &BlockReader) {
+        let quick = self.results.fresh && self.shared.editor_open();
+        if self.published.elapsed() >= if quick { PUBLISH_EVERY } else { IDLE_PUBLISH_EVERY } {
+            self.publish((reader.pending() * self.block_frames) as u64, reader.dropped_blocks());
+        }
+    }
+
+    fn message(&self, now: Instant) -> Option<String> {
+        let skipped = self.skipped.filter(|(_, at)| now.duration_since(*at) < SKIP_MESSAGE_FOR);
+        let skipped = skipped.map(|(s, _)| format!("skipped {s:.1} s of audio to catch up"));
+        let all = [self.results.log_error.clone(), self.obstacle.clone(), self.failure.clone(), skipped];
+        let all: Vec<String> = all.into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Makes the localizer follow session and parameters. Returns whether something was built, which takes time.
+    fn follow_settings(&mut self) -> bool {
+        let params = self.shared.params.clone();
+        let plan = Plan::of(&params);
+        if let Some(localizer) = &mut self.localizer {
+            localizer.set_gate_db(params.gate_db.value());
+        }
+        if self.plan == Some(plan) {
+            return false;
+        }
+        let before = self.plan.replace(plan);
+        self.obstacle = self.build(before, plan).err();
+        if self.obstacle.is_some() {
+            self.localizer = None;
+            self.results.spectrum.clear();
+            self.results.active = false;
+        }
+        self.results.fresh = true;
+        true
+    }
+
+    /// Builds what differs from `before`, or everything.
+    fn build(&mut self, before: Option<Plan>, plan: Plan) -> Result<(), String> {
+        let layout = self.shared.params.session.layout();
+        let results = &mut self.results;
+        if results.grid.len() != plan.grid_size {
+            results.grid = Arc::new(Grid::fibonacci(plan.grid_size).map_err(|e| e.to_string())?);
+            results.finder = PeakFinder::new(&results.grid);
+            results.spectrum.clear();
+        }
+        results.engine = plan.engine;
+        let limited = layout.limited_to(self.bus.channels);
+        results.array = limited.as_ref().map_or_else(|_| layout.clone(), |array| Arc::new(array.clone()));
+        let array = limited.map_err(|_| {
+            let needed = layout.channels_needed();
+            format!(
+                "receiving {} of {needed} channels: expected at least 2 capsules of \"{}\" on the bus",
+                self.bus.channels,
+                layout.name()
+            )
+        })?;
+        match (&mut self.localizer, before) {
+            (Some(localizer), Some(before)) => {
+                if before.engine != plan.engine {
+                    localizer.set_engine(plan.engine).map_err(|e| e.to_string())?;
+                    results.spectrum.clear();
+                }
+                if before.layout_generation != plan.layout_generation {
+                    localizer.set_array(array).map_err(|e| e.to_string())?;
+                }
+                if before.grid_size != plan.grid_size {
+                    localizer.set_grid(results.grid.clone()).map_err(|e| e.to_string())?;
+                }
+            }
+            _ => {
+                let settings = LocalizerSettings {
+                    engine: plan.engine,
+                    gate_db: self.shared.params.gate_db.value(),
+                    ..LocalizerSettings::new(array, results.grid.clone())
+                };
+                self.localizer = Some(Localizer::new(self.bus.sample_rate_hz, settings).map_err(|e| e.to_string())?);
+                let position = self.position;
+                self.begin_at(position);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets old blocks go when the analysis lags too far behind. Returns how many frames were let go.
+    fn skip_backlog(&mut self, reader: &mut BlockReader) -> u64 {
+        let rate = self.bus.sample_rate_hz;
+        let limit = MAX_LAG_S * rate + 2.0 * self.bus.max_host_frames as f64;
+        let waiting = |reader: &BlockReader, frames: usize| (reader.pending() * frames) as f64;
+        if waiting(reader, self.block_frames) <= limit && reader.pending() < reader.capacity() {
+            return 0;
+        }
+        let kept = KEPT_S * rate + self.bus.max_host_frames as f64;
+        let mut skipped = 0;
+        while waiting(reader, self.block_frames) > kept {
+            let Some(frames) = reader.with_next(|block| {
+                self.levels.take(block);
+                block.frames()
+            }) else {
+                break;
+            };
+            skipped += frames as u64;
+        }
+        // `position` stays, so that the next block is seen to come after a gap.
+        skipped
+    }
+
+    /// Analyses one block.
+    fn take(&mut self, block: &Block) {
+        self.levels.take(block);
+        self.block_frames = block.frames().max(1);
+        if block.position_frames() != self.position {
+            self.begin_at(block.position_frames());
+        }
+        self.position = block.position_frames() + block.frames() as u64;
+        let Some(localizer) = &mut self.localizer else { return };
+        let bus: Vec<&[f32]> = (0..block.channels()).map(|c| block.channel(c)).collect();
+        let outcome = localizer.process(&bus, &mut |frame| self.results.take(frame));
+        self.failure = outcome.err().map(|e| e.to_string());
+    }
+
+    /// Starts the localizer's time at this frame of the activation.
+    fn begin_at(&mut self, position: u64) {
+        if let Some(localizer) = &mut self.localizer {
+            localizer.reset();
+        }
+        self.position = position;
+        self.results.base = position;
+    }
+}
+
+/// Where the localizer's frames go: into the spectrum on display, and into the log.
+struct Results {
+    params: Arc<SpherescopeParams>,
+    sample_rate_hz: f64,
+    engine: Engine,
+    /// The array as analysed.
+    array: Arc<MicArray>,
+    grid: Arc<Grid>,
+    /// Prepared for `grid`.
+    finder: PeakFinder,
+    log: Option<FrameLog>,
+    log_error: Option<String>,
+    /// Frame of the activation at which the localizer's time is 0.
+    base: u64,
+    /// Frame of the activation after the newest window.
+    end: u64,
+    /// The smoothed spectrum `[D]`; empty before the first frame.
+    spectrum: Vec<f32>,
+    active: bool,
+    /// Whether something has changed since the last snapshot.
+    fresh: bool,
+    /// When the last frame came.
+    changed: Instant,
+}
+
+impl Results {
+    fn take(&mut self, frame: &LocalizerFrame<'_>) {
+        let end = self.base + frame.end_frames;
+        let step_s = end.saturating_sub(self.end) as f64 / self.sample_rate_hz;
+        self.end = end;
+        smooth(&mut self.spectrum, frame.spectrum, step_s, f64::from(self.params.smoothing_ms.value()) / 1e3);
+        self.active = frame.active;
+        self.fresh = true;
+        self.changed = Instant::now();
+        if let Some(log) = &mut self.log {
+            let peaks = peaks_of(&self.finder, &self.spectrum, self.active, &self.params);
+            if let Err(error) = log.frame(end as f64 / self.sample_rate_hz, self.active, self.engine, &peaks) {
+                self.log_error = Some(format!("the log cannot be written: {error}"));
+                self.log = None;
+            }
+        }
+    }
+
+    fn peaks(&self) -> Vec<Peak> {
+        peaks_of(&self.finder, &self.spectrum, self.active, &self.params)
+    }
+
+    fn flush_log(&mut self) {
+        if let Some(Err(error)) = self.log.as_mut().map(FrameLog::flush) {
+            self.log_error = Some(format!("the log cannot be written: {error}"));
+        }
+    }
+}
+
+/// The peaks to show: none below the gate, none below the threshold.
+fn peaks_of(finder: &PeakFinder, spectrum: &[f32], active: bool, params: &SpherescopeParams) -> Vec<Peak> {
+    if !active {
+        return Vec::new();
+    }
+    let options = PeakOptions {
+        max_peaks: params.max_sources.value().unsigned_abs() as usize,
+        threshold: params.threshold.value(),
+        ..PeakOptions::default()
+    };
+    finder.find(spectrum, &options)
+}
+
+/// One-pole smoothing with time constant `tau_s`; the first spectrum, or one of another grid, is taken as it is.
+fn smooth(shown: &mut Vec<f32>, new: &[f32], step_s: f64, tau_s: f64) {
+    if tau_s <= 0.0 || shown.len() != new.len() {
+        shown.clear();
+        shown.extend_from_slice(new);
+        return;
+    }
+    let keep = (-step_s / tau_s).exp() as f32;
+    for (s, &n) in shown.iter_mut().zip(new) {
+        *s = if s.is_finite() { keep * *s + (1.0 - keep) * n } else { n };
+    }
+}
+
+/// Peak levels of the bus, which rise at once and fall smoothly.
+struct Levels {
+    /// Linear, `[channels]`.
+    peaks: Vec<f32>,
+    /// Linear, since the last look, `[channels]`.
+    newest: Vec<f32>,
+    looked: Instant,
+}
+
+impl Levels {
+    fn new(channels: usize, now: Instant) -> Self {
+        Self { peaks: vec![0.0; channels], newest: vec![0.0; channels], looked: now }
+    }
+
+    fn take(&mut self, block: &Block) {
+        for (channel, newest) in self.newest.iter_mut().enumerate() {
+            // `max` passes over samples that are not numbers.
+            *newest = block.channel(channel).iter().fold(*newest, |peak, x| peak.max(x.abs()));
+        }
+    }
+
+    /// Levels in dBFS, `[channels]`.
+    fn fall(&mut self, now: Instant) -> Vec<f32> {
+        let keep = (-now.duration_since(self.looked).as_secs_f32() / LEVEL_FALL_S).exp();
+        self.looked = now;
+        let each = self.peaks.iter_mut().zip(&mut self.newest);
+        each.map(|(peak, newest)| {
+            *peak = if newest.is_finite() { newest.max(*peak * keep) } else { f32::MAX };
+            *newest = 0.0;
+            if *peak < SILENCE { f32::NEG_INFINITY } else { 20.0 * peak.log10() }
+        })
+        .collect()
+    }
+}
+
+/// Share of one core that the analysis uses.
+struct Load {
+    busy: Duration,
+    measured: Instant,
+    load: f32,
+}
+
+impl Load {
+    fn new(now: Instant) -> Self {
+        Self { busy: Duration::ZERO, measured: now, load: 0.0 }
+    }
+
+    fn measure(&mut self, now: Instant) -> f32 {
+        let elapsed = now.duration_since(self.measured).as_secs_f32();
+        if elapsed > 0.0 {
+            let share = (std::mem::take(&mut self.busy).as_secs_f32() / elapsed).min(1.0);
+            let keep = (-elapsed / LOAD_S).exp();
+            self.load = keep * self.load + (1.0 - keep) * share;
+            self.measured = now;
+        }
+        self.load
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spherescope_dsp::block_pool;
+
+    #[test]
+    fn smoothing_is_a_one_pole_and_none_by_default() {
+        let mut shown = Vec::new();
+        smooth(&mut shown, &[1.0, 0.0], 0.008, 0.1);
+        assert_eq!(shown, [1.0, 0.0]);
+        for _ in 0..1000 {
+            smooth(&mut shown, &[0.0, 1.0], 0.001, 1.0);
+        }
+        let e = (-1f32).exp();
+        assert!((shown[0] - e).abs() < 1e-3 && (shown[1] - (1.0 - e)).abs() < 1e-3, "{shown:?}");
+        smooth(&mut shown, &[0.5, 0.5], 0.008, 0.0);
+        assert_eq!(shown, [0.5, 0.5]);
+    }
+
+    #[test]
+    fn levels_are_peaks_and_silence_is_minus_infinity() {
+        let (mut writer, mut reader) = block_pool(3, 4, 1);
+        let begin = Instant::now();
+        let mut levels = Levels::new(3, begin);
+        writer.push(4, |channel, out| out.copy_from_slice(&[0.0, [0.0, -0.5, f32::NAN][channel], 0.1, 0.0]));
+        reader.with_next(|block| levels.take(block));
+        let db = levels.fall(begin);
+        assert!((db[1] + 6.02).abs() < 0.01 && (db[2] + 20.0).abs() < 0.01, "{db:?}");
+        let later = levels.fall(begin + Duration::from_secs(10));
+        assert_eq!(later, [f32::NEG_INFINITY; 3]);
+    }
+
+    #[test]
+    fn an_analysis_that_lags_skips_to_the_newest_audio_and_says_so() {
+        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
+        let bus = Bus { channels: 4, sample_rate_hz: 48_000.0, max_host_frames: 256, offline: false };
+        let (mut writer, mut reader) = block_pool(4, 256, 375);
+        let mut analysis = Analysis::new(shared.clone(), bus, None);
+        assert!(!analysis.step(&mut reader), "there is no audio yet, only the localizer to build");
+        for _ in 0..375 {
+            assert!(writer.push(256, |channel, out| out.fill(0.1 * channel as f32)));
+        }
+        // A first block tells how long blocks are.
+        while analysis.step(&mut reader) {}
+        analysis.publish(0, 0);
+        let snapshot = shared.snapshot.load();
+        let message = snapshot.health.message.clone().unwrap();
+        assert!(message.contains("skipped 1.9 s"), "{message}");
+        assert!((snapshot.t_s - 2.0).abs() < 0.02, "{} s of 2 s", snapshot.t_s);
+    }
+
+    #[test]
+    fn a_long_block_of_the_host_is_no_lag() {
+        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
+        let bus = Bus { channels: 4, sample_rate_hz: 48_000.0, max_host_frames: 16_384, offline: false };
+        let (mut writer, mut reader) = block_pool(4, 256, 256);
+        let mut analysis = Analysis::new(shared.clone(), bus, None);
+        analysis.step(&mut reader);
+        for _ in 0..3 {
+            for _ in 0..64 {
+                assert!(writer.push(256, |_, out| out.fill(0.1)));
+            }
+            while analysis.step(&mut reader) {}
+        }
+        analysis.publish(0, reader.dropped_blocks());
+        assert_eq!(shared.snapshot.load().health.message, None);
+    }
+}

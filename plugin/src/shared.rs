@@ -1,0 +1,61 @@
+//! What the plugin, its worker and its editor share.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use nice_plug_egui::{EguiEditorState, RepaintNotifier};
+use spherescope_dsp::{Direction, Grid};
+use spherescope_view::{Health, Snapshot};
+
+use crate::frame_log::LogNumber;
+use crate::params::SpherescopeParams;
+
+/// One per instance. The audio thread touches none of it.
+pub struct Shared {
+    /// Parameters and session: written by host and editor, read by the worker.
+    pub params: Arc<SpherescopeParams>,
+    /// The newest picture of the analysis: from the worker to the editor.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Wakes the editor when there is something new to draw.
+    pub repaint: RepaintNotifier,
+    /// The window that was opened last, open or closed by now; none before the first.
+    pub(crate) window: ArcSwapOption<EguiEditorState>,
+    /// Which log is this instance's.
+    pub(crate) log_number: LogNumber,
+}
+
+impl Shared {
+    /// State of a new instance; builds no tables.
+    pub fn new(params: SpherescopeParams) -> Arc<Self> {
+        let snapshot = Snapshot {
+            sequence: 0,
+            t_s: 0.0,
+            engine: params.engine.value().into(),
+            array: params.session.layout(),
+            grid: Arc::new(Grid::from_directions(vec![Direction::FRONT]).expect("one direction is a grid")),
+            spectrum: Vec::new(),
+            peaks: Vec::new(),
+            active: false,
+            levels_db: Vec::new(),
+            health: Health::default(),
+        };
+        Arc::new(Self {
+            params: Arc::new(params),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            repaint: RepaintNotifier::new(),
+            window: ArcSwapOption::empty(),
+            log_number: LogNumber::default(),
+        })
+    }
+
+    /// Whether a window shows the analysis. The framework does not tell of closing windows, so this is asked, not told.
+    pub fn editor_open(&self) -> bool {
+        self.window.load().as_ref().is_some_and(|window| window.is_open())
+    }
+
+    /// Hands a picture to the editor and has it drawn.
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.repaint.request_repaint();
+    }
+}

@@ -1,0 +1,227 @@
+//! The globe: the same picture on a sphere, turned with the mouse.
+
+use std::f32::consts::TAU;
+use std::sync::Arc;
+
+use egui::{
+    Align2, Color32, CursorIcon, Mesh, Painter, Pos2, Rect, Sense, Shape, Stroke, TextureId, Ui, Vec2, epaint::Vertex,
+    pos2, vec2,
+};
+
+use crate::cache::GlobeMesh;
+use crate::markers::{self, Detail, Marker};
+use crate::projection::Globe;
+use crate::stage::{Hover, Scene};
+use crate::state::ViewState;
+use crate::{capsules, map, theme};
+
+const RINGS: usize = 40;
+const SECTORS: usize = 120;
+
+/// The globe that fits into `area`.
+pub(crate) fn globe_in(area: Rect, state: &ViewState) -> Globe {
+    let margin = if area.size().min_elem() < 160.0 { 6.0 } else { 22.0 };
+    let radius = (area.size().min_elem() / 2.0 - margin).clamp(0.0, 1200.0);
+    Globe::new(area.center(), radius, state.globe_yaw_deg, state.globe_pitch_deg)
+}
+
+/// Turns the globe by the mouse. To be called before the scene is drawn, so that the globe does not lag behind.
+pub(crate) fn turn(ui: &Ui, area: Rect, state: &mut ViewState) {
+    let globe = globe_in(area, state);
+    if globe.radius < 4.0 {
+        return;
+    }
+    let disc = Rect::from_center_size(globe.centre, Vec2::splat(2.0 * globe.radius));
+    let response =
+        ui.interact(disc, ui.scope_id().with("globe"), Sense::click_and_drag()).on_hover_cursor(CursorIcon::Grab);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Globe of the sphere"));
+    if response.dragged() {
+        let turned = response.drag_delta() / globe.radius;
+        state.globe_yaw_deg -= turned.x.to_degrees();
+        state.globe_pitch_deg += turned.y.to_degrees();
+        ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
+    }
+    if response.double_clicked() {
+        state.reset_globe();
+    }
+    state.tidy();
+}
+
+/// Draws the globe; says what is under the pointer.
+pub(crate) fn draw(
+    ui: &Ui,
+    area: Rect,
+    globe: &Globe,
+    angles: (f32, f32),
+    cached: &mut Option<GlobeMesh>,
+    scene: &Scene<'_>,
+) -> Option<Hover> {
+    if globe.radius < 4.0 {
+        return None;
+    }
+    let painter = ui.painter_at(area);
+    let (centre, radius) = (globe.centre, globe.radius);
+    painter.circle_stroke(centre, radius + 3.0, Stroke::new(6.0, theme::with_alpha(theme::ACCENT, 14)));
+    painter.circle_filled(centre, radius, scene.colours.colour(0.0));
+    if let Some(texture) = scene.heat.texture() {
+        let made_for = (centre, radius, angles.0, angles.1, texture);
+        if cached.as_ref().is_none_or(|c| c.made_for != made_for) {
+            *cached = Some(GlobeMesh { made_for, mesh: Arc::new(surface(globe, texture)) });
+        }
+        if let Some(c) = cached {
+            painter.add(Shape::Mesh(c.mesh.clone()));
+        }
+    }
+    graticule(&painter, globe);
+    painter.circle_stroke(centre, radius, Stroke::new(1.5, Color32::from_rgb(0x46, 0x55, 0x66)));
+    let mut taken = names(&painter, globe);
+    if radius > 130.0 {
+        taken.extend(capsules::inset(ui, area, globe, scene));
+    }
+    let mut marks = Vec::new();
+    for (number, peak) in scene.peaks() {
+        let (at, seen) = globe.to_screen(&peak.direction);
+        if seen {
+            marks.push(Marker { number, at, peak: *peak });
+        } else {
+            taken.push(behind(&painter, globe, at, number));
+        }
+    }
+    markers::draw(&painter, area.shrink(4.0), &marks, Detail::for_width(2.1 * radius), taken);
+    let at = ui.ctx().pointer_hover_pos().filter(|p| ui.rect_contains_pointer(area) && area.contains(*p))?;
+    Some(Hover { at, direction: globe.direction(at)?, bounds: area })
+}
+
+/// The half that is seen, as rings about the middle, each point with its place in the picture and its shade.
+fn surface(globe: &Globe, texture: TextureId) -> Mesh {
+    let mut mesh = Mesh::with_texture(texture);
+    mesh.reserve_vertices((RINGS + 1) * SECTORS);
+    mesh.reserve_triangles(2 * RINGS * SECTORS);
+    let half_texel = 0.5 / crate::heat::HEIGHT as f32;
+    for ring in 0..=RINGS {
+        // Rings lie closer near the limb, where the sphere turns away faster.
+        let (r, depth) = (ring as f32 / RINGS as f32 * TAU / 4.0).sin_cos();
+        let shade = (255.0 * (0.42 + 0.58 * depth.powf(0.6))) as u8;
+        for sector in 0..SECTORS {
+            let (s, c) = (sector as f32 / SECTORS as f32 * TAU).sin_cos();
+            let p = vec2(c, s) * r;
+            let [x, y, z] = globe.vector(p * 0.99999).unwrap_or([1.0, 0.0, 0.0]);
+            let u = 0.5 - y.atan2(x) / TAU;
+            let v = (0.5 - z.atan2(x.hypot(y)) / (TAU / 2.0)).clamp(half_texel, 1.0 - half_texel);
+            mesh.vertices.push(Vertex {
+                pos: globe.centre + p * globe.radius,
+                uv: pos2(u, v),
+                color: Color32::from_gray(shade),
+            });
+        }
+    }
+    for ring in 0..RINGS {
+        for sector in 0..SECTORS {
+            let next = (sector + 1) % SECTORS;
+            let [a, b, c, d] =
+                [(ring, sector), (ring, next), (ring + 1, sector), (ring + 1, next)].map(|(r, s)| r * SECTORS + s);
+            triangle(&mut mesh, [a, c, d]);
+            if ring > 0 {
+                triangle(&mut mesh, [a, d, b]);
+            }
+        }
+    }
+    mesh
+}
+
+/// Adds a triangle. One that straddles the back of the picture gets corners of its own beyond the edge, where the picture repeats.
+fn triangle(mesh: &mut Mesh, corners: [usize; 3]) {
+    let u = corners.map(|i| mesh.vertices[i].uv.x);
+    let (low, high) = (u[0].min(u[1]).min(u[2]), u[0].max(u[1]).max(u[2]));
+    let [a, b, c] = if high - low <= 0.5 {
+        corners
+    } else {
+        corners.map(|i| {
+            let mut vertex = mesh.vertices[i];
+            if vertex.uv.x >= 0.5 {
+                return i;
+            }
+            vertex.uv.x += 1.0;
+            mesh.vertices.push(vertex);
+            mesh.vertices.len() - 1
+        })
+    };
+    mesh.add_triangle(a as u32, b as u32, c as u32);
+}
+
+fn graticule(painter: &Painter, globe: &Globe) {
+    for azimuth in (0..360).step_by(30) {
+        let reach = if azimuth % 90 == 0 { 90 } else { 60 };
+        curve(painter, globe, azimuth % 90 == 0, (-reach..=reach).step_by(5).map(|el| (azimuth, el)));
+    }
+    for elevation in (-60..=60).step_by(30) {
+        curve(painter, globe, elevation == 0, (0..=360).step_by(5).map(|az| (az, elevation)));
+    }
+}
+
+/// Draws the seen parts of a curve through these azimuths and elevations in degrees.
+fn curve(painter: &Painter, globe: &Globe, main: bool, points: impl Iterator<Item = (i32, i32)>) {
+    let mut run = Vec::new();
+    for (azimuth, elevation) in points {
+        let (p, depth) = globe.project(unit(azimuth as f32, elevation as f32));
+        if depth > 0.0 {
+            run.push(p);
+        } else if run.len() > 1 {
+            painter.line(std::mem::take(&mut run), map::line(main));
+        } else {
+            run.clear();
+        }
+    }
+    if run.len() > 1 {
+        painter.line(run, map::line(main));
+    }
+}
+
+fn unit(azimuth_deg: f32, elevation_deg: f32) -> [f32; 3] {
+    let ((sa, ca), (se, ce)) = (azimuth_deg.to_radians().sin_cos(), elevation_deg.to_radians().sin_cos());
+    [ce * ca, ce * sa, se]
+}
+
+/// Names the six axes where they come towards the viewer. Returns where the names lie.
+fn names(painter: &Painter, globe: &Globe) -> Vec<Rect> {
+    let mut taken = Vec::new();
+    for (name, axis) in [
+        ("front", [1.0, 0.0, 0.0]),
+        ("back", [-1.0, 0.0, 0.0]),
+        ("left", [0.0, 1.0, 0.0]),
+        ("right", [0.0, -1.0, 0.0]),
+        ("up", [0.0, 0.0, 1.0]),
+        ("down", [0.0, 0.0, -1.0]),
+    ] {
+        let (p, depth) = globe.project(axis);
+        if depth < -0.02 {
+            continue;
+        }
+        // Near the limb a name moves outwards, off the picture.
+        let outwards = (p - globe.centre).normalized() * 13.0 * (1.0 - depth).max(0.0).powi(2);
+        let at = p + outwards + vec2(0.0, if depth > 0.3 { 10.0 } else { 0.0 });
+        if depth > 0.3 {
+            painter.circle_filled(p, 2.5, Color32::from_black_alpha(160));
+            painter.circle_filled(p, 1.5, Color32::from_white_alpha(200));
+        }
+        let front = name == "front";
+        let font = if front { theme::bold(11.5) } else { theme::regular(11.5) };
+        let galley = painter.layout_no_wrap(name.into(), font, if front { Color32::WHITE } else { theme::TEXT });
+        let rect = Align2::CENTER_CENTER.anchor_size(at, galley.size());
+        painter.rect_filled(rect.expand2(vec2(4.0, 0.0)), 3, Color32::from_rgba_unmultiplied(10, 13, 18, 190));
+        painter.galley(rect.min, galley, theme::TEXT);
+        taken.push(rect.expand2(vec2(4.0, 1.0)));
+    }
+    taken
+}
+
+/// A source on the far side: its number at the limb, where turning would bring it up.
+fn behind(painter: &Painter, globe: &Globe, at: Pos2, number: usize) -> Rect {
+    let out = at - globe.centre;
+    let out = if out.length() < 1e-3 { vec2(0.0, -1.0) } else { out.normalized() };
+    let p = globe.centre + out * (globe.radius + 1.0);
+    painter.circle_filled(p, 7.5, theme::PANEL);
+    painter.circle_stroke(p, 7.5, Stroke::new(1.0, theme::with_alpha(theme::DIM, 150)));
+    painter.text(p, Align2::CENTER_CENTER, number, theme::regular(10.5), theme::DIM);
+    Rect::from_center_size(p, Vec2::splat(15.0))
+}

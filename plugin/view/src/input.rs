@@ -1,0 +1,150 @@
+//! What the view is given each frame, and what it asks for in return.
+
+use spherescope_dsp::{MicArray, presets::Preset};
+use spherescope_model::Engine;
+
+use crate::snapshot::Snapshot;
+
+/// Everything that one frame shows. The view owns none of it and changes none of it: it answers with [`Action`]s.
+#[derive(Clone, Copy)]
+pub struct ViewInput<'a> {
+    /// The newest state of the analysis.
+    pub snapshot: &'a Snapshot,
+    /// The arrays on offer, in the order in which people see them; may be empty.
+    pub presets: &'a [Preset],
+    /// The layout of the session: what the user chose, whether or not the bus carries all of it.
+    pub layout: &'a MicArray,
+    /// Present values of all parameters.
+    pub params: ParamValues,
+    /// Why the receiver refused the last layout, if it did.
+    pub layout_error: Option<&'a str>,
+}
+
+/// Values of the host's parameters, in the units in which people see them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ParamValues {
+    /// Which engine makes the spectrum.
+    pub engine: Engine,
+    /// Input level below which nothing is shown, in dBFS, −90 … 0.
+    pub gate_db: f32,
+    /// Score below which a maximum is no source, 0 … 1.
+    pub threshold: f32,
+    /// At most this many sources, 1 … 8.
+    pub max_sources: usize,
+    /// Time constant of the smoothing of the spectrum in milliseconds, 0 … 2000.
+    pub smoothing_ms: f32,
+    /// D, directions of the grid: one of [`GRID_SIZES`].
+    pub grid_size: usize,
+}
+
+impl Default for ParamValues {
+    fn default() -> Self {
+        Self {
+            engine: Engine::AggRl,
+            gate_db: -60.0,
+            threshold: 0.3,
+            max_sources: 4,
+            smoothing_ms: 120.0,
+            grid_size: 2048,
+        }
+    }
+}
+
+/// The grid sizes that the view offers.
+pub const GRID_SIZES: [usize; 7] = [256, 512, 1024, 2048, 4096, 8192, 16384];
+
+/// Which parameter a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ParamId {
+    /// [`ParamValues::engine`]; the value is [`engine_value`].
+    Engine,
+    /// [`ParamValues::gate_db`].
+    Gate,
+    /// [`ParamValues::threshold`].
+    Threshold,
+    /// [`ParamValues::max_sources`].
+    MaxSources,
+    /// [`ParamValues::smoothing_ms`].
+    Smoothing,
+    /// [`ParamValues::grid_size`]; the value is the number of directions itself.
+    GridSize,
+}
+
+/// Where in a movement of the mouse a change happened, for the host's undo and automation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gesture {
+    /// A drag starts. The value is the one before the drag.
+    Begin,
+    /// The drag goes on.
+    Set,
+    /// The drag ends. The value is the last one.
+    End,
+    /// A change on its own: the receiver begins, sets and ends.
+    Once,
+}
+
+/// A change of one parameter, in the unit of [`ParamValues`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ParamChange {
+    /// The parameter.
+    pub id: ParamId,
+    /// Its new value, finite and within range. Engines count as [`engine_value`], whole numbers as themselves.
+    pub value: f32,
+    /// Where in a gesture this stands. Every [`Gesture::Begin`] is followed by an [`Gesture::End`] while the view is drawn.
+    pub gesture: Gesture,
+}
+
+/// What the user asked for in a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Take the preset with this identifier.
+    ChoosePreset(&'static str),
+    /// Take this layout: text that [`MicArray::from_text`] has accepted.
+    SetLayoutText(String),
+    /// Change a parameter.
+    SetParam(ParamChange),
+}
+
+/// The value of a [`ParamId::Engine`] change: 0 for AGG-RL, 1 for SRP-PHAT.
+pub fn engine_value(engine: Engine) -> f32 {
+    match engine {
+        Engine::AggRl => 0.0,
+        Engine::SrpPhat => 1.0,
+    }
+}
+
+/// The engine of a [`ParamId::Engine`] change's value.
+pub fn engine_of_value(value: f32) -> Engine {
+    if value >= 0.5 { Engine::SrpPhat } else { Engine::AggRl }
+}
+
+impl ParamId {
+    /// The smallest and the largest value, in the unit of [`ParamValues`].
+    pub fn range(self) -> (f32, f32) {
+        match self {
+            Self::Engine => (0.0, 1.0),
+            Self::Gate => (-90.0, 0.0),
+            Self::Threshold => (0.0, 1.0),
+            Self::MaxSources => (1.0, 8.0),
+            Self::Smoothing => (0.0, 2000.0),
+            Self::GridSize => (GRID_SIZES[0] as f32, GRID_SIZES[GRID_SIZES.len() - 1] as f32),
+        }
+    }
+
+    /// The value that a reset gives.
+    pub fn default_value(self) -> f32 {
+        self.value_in(&ParamValues::default())
+    }
+
+    /// The parameter's value among others.
+    pub fn value_in(self, params: &ParamValues) -> f32 {
+        match self {
+            Self::Engine => engine_value(params.engine),
+            Self::Gate => params.gate_db,
+            Self::Threshold => params.threshold,
+            Self::MaxSources => params.max_sources as f32,
+            Self::Smoothing => params.smoothing_ms,
+            Self::GridSize => params.grid_size as f32,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! From D values at scattered directions to a smooth picture of the whole sphere.
+//!
+//! Every direction spreads its value over a cap around it with the weight (1 − d²/R²)³, d the chord to a texel and R a little more
+//! than the distance to its neighbours; a texel shows the weighted mean of what reaches it. That is smooth, has no facets, knows no
+//! seam and no poles, and keeps a constant spectrum constant. A plain mean flattens narrow peaks, so the values are first
+//! sharpened once by what the mean takes away at the directions themselves.
+
+use spherescope_dsp::Grid;
+
+/// Who contributes to whom, in rows: contributions `starts[i] .. starts[i + 1]` are those to place i. Weights of a row sum to 1.
+#[derive(Default)]
+struct Mixing {
+    starts: Vec<u32>,
+    sources: Vec<u16>,
+    weights: Vec<f32>,
+}
+
+/// Mixes the values of a grid onto an equirectangular picture; built once for a grid.
+pub(crate) struct Interpolator {
+    width: usize,
+    height: usize,
+    onto_texels: Mixing,
+    onto_directions: Mixing,
+    sharpened: Vec<f32>,
+}
+
+/// A direction, ready for many distance computations.
+struct Node {
+    unit: [f32; 3],
+    reach: f32,
+}
+
+impl Interpolator {
+    /// Prepares a grid for a picture of `width` × `height` texels: azimuth +180° … −180° from left to right, elevation +90° … −90°
+    /// from top to bottom, values at the middle of the texels.
+    pub(crate) fn new(grid: &Grid, width: usize, height: usize) -> Self {
+        let units: Vec<[f32; 3]> = grid.directions().iter().map(|d| d.unit().map(|x| x as f32)).collect();
+        let by_z = ByZ::new(&units);
+        let nodes: Vec<Node> = (0..units.len())
+            .map(|i| {
+                let reach = if units.len() < 16 { 2.1 } else { (1.75 * by_z.spacing(i)).clamp(1e-3, 2.1) };
+                Node { unit: units[i], reach }
+            })
+            .collect();
+        Self {
+            width,
+            height,
+            onto_texels: texels(&nodes, width, height),
+            onto_directions: by_z.neighbours(&nodes),
+            sharpened: Vec::new(),
+        }
+    }
+
+    /// The picture of a spectrum `[D]`, row by row: 0 … 1, or not a number where no direction of the grid is near. Values that are
+    /// not finite count as 0.
+    pub(crate) fn fill(&mut self, spectrum: &[f32], picture: &mut Vec<f32>) {
+        let value = |i: usize| spectrum.get(i).copied().filter(|v| v.is_finite()).unwrap_or(0.0).clamp(0.0, 1.0);
+        let count = self.onto_directions.rows();
+        let plain: Vec<f32> = (0..count).map(value).collect();
+        self.sharpened.clear();
+        self.sharpened.extend((0..count).map(|i| 2.0 * plain[i] - self.onto_directions.mix(i, &plain)));
+        picture.clear();
+        picture.extend((0..self.width * self.height).map(|t| self.onto_texels.mix(t, &self.sharpened).clamp(0.0, 1.0)));
+    }
+}
+
+impl Mixing {
+    fn rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The weighted mean of row i; not a number when nothing reaches it.
+    fn mix(&self, i: usize, values: &[f32]) -> f32 {
+        let (from, to) = (self.starts[i] as usize, self.starts[i + 1] as usize);
+        if from == to {
+            return f32::NAN;
+        }
+        self.sources[from..to].iter().zip(&self.weights[from..to]).map(|(&s, w)| w * values[s as usize]).sum()
+    }
+
+    /// Sorts contributions `(place, source, weight)` into rows. `each` is asked twice and must say the same twice.
+    fn collect(places: usize, each: impl Fn(&mut dyn FnMut(usize, usize, f32))) -> Self {
+        let mut starts = vec![0u32; places + 1];
+        each(&mut |place, _, _| starts[place + 1] += 1);
+        for i in 0..places {
+            starts[i + 1] += starts[i];
+        }
+        let total = starts[places] as usize;
+        let (mut sources, mut weights) = (vec![0u16; total], vec![0f32; total]);
+        let mut next = starts.clone();
+        each(&mut |place, source, weight| {
+            let at = next[place] as usize;
+            next[place] += 1;
+            sources[at] = source as u16;
+            weights[at] = weight;
+        });
+        for row in starts.windows(2) {
+            let row = &mut weights[row[0] as usize..row[1] as usize];
+            let sum: f32 = row.iter().sum();
+            row.iter_mut().for_each(|w| *w /= sum);
+        }
+        Self { starts, sources, weights }
+    }
+}
+
+/// The weight of a direction that reaches `reach` far at the squared chord `square`, or nothing.
+fn weight(square: f32, reach: f32) -> Option<f32> {
+    let left = 1.0 - square / (reach * reach);
+    (left > 1e-3).then(|| left * left * left)
+}
+
+/// Lets every node write onto the texels in its cap: row by row, the run of columns that the cap covers.
+fn texels(nodes: &[Node], width: usize, height: usize) -> Mixing {
+    use std::f32::consts::{FRAC_PI_2, PI, TAU};
+    let rows: Vec<(f32, f32)> =
+        (0..height).map(|y| (FRAC_PI_2 - PI * (y as f32 + 0.5) / height as f32).sin_cos()).collect();
+    let columns: Vec<(f32, f32)> = (0..width).map(|x| (PI - TAU * (x as f32 + 0.5) / width as f32).sin_cos()).collect();
+    Mixing::collect(width * height, |write| {
+        for (i, node) in nodes.iter().enumerate() {
+            let [x, y, z] = node.unit;
+            let (elevation, azimuth, flat) = (z.atan2(x.hypot(y)), y.atan2(x), x.hypot(y));
+            let cap = 2.0 * (node.reach / 2.0).min(1.0).asin();
+            let row =
+                |el: f32| ((FRAC_PI_2 - el) / PI * height as f32).floor().clamp(0.0, height as f32 - 1.0) as usize;
+            for r in row(elevation + cap)..=row(elevation - cap) {
+                let (sin_el, cos_el) = rows[r];
+                let bound = (cap.cos() - sin_el * z) / (cos_el * flat).max(1e-9);
+                if bound >= 1.0 {
+                    continue;
+                }
+                let half = if bound <= -1.0 { PI } else { bound.acos() };
+                let middle = (PI - azimuth) / TAU * width as f32 - 0.5;
+                let reach = half / TAU * width as f32;
+                let first = (middle - reach).ceil() as i64;
+                let last = ((middle + reach).floor() as i64).min(first + width as i64 - 1);
+                for c in first..=last {
+                    let c = c.rem_euclid(width as i64) as usize;
+                    let (sin_az, cos_az) = columns[c];
+                    let cosine = sin_el * z + cos_el * (cos_az * x + sin_az * y);
+                    if let Some(w) = weight((2.0 - 2.0 * cosine).max(0.0), node.reach) {
+                        write(r * width + c, i, w);
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Directions sorted by height, to find neighbours: a chord is never shorter than its height.
+struct ByZ {
+    order: Vec<u32>,
+    sorted: Vec<[f32; 3]>,
+    rank: Vec<u32>,
+}
+
+impl ByZ {
+    fn new(units: &[[f32; 3]]) -> Self {
+        let mut order: Vec<u32> = (0..units.len() as u32).collect();
+        order.sort_by(|&a, &b| units[a as usize][2].total_cmp(&units[b as usize][2]));
+        let sorted = order.iter().map(|&i| units[i as usize]).collect();
+        let mut rank = vec![0; units.len()];
+        for (r, &i) in order.iter().enumerate() {
+            rank[i as usize] = r as u32;
+        }
+        Self { order, sorted, rank }
+    }
+
+    /// Calls `each` with the squared chords to the directions around rank `r`, both ways, until `each` gives a square that the
+    /// height exceeds.
+    fn around(&self, r: usize, mut each: impl FnMut(f32) -> f32) {
+        let a = self.sorted[r];
+        let mut visit = |j: usize| {
+            let b = self.sorted[j];
+            let (dx, dy, dz) = (a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+            let limit = each(dx * dx + dy * dy + dz * dz);
+            dz * dz <= limit
+        };
+        let _ = (0..r).rev().all(&mut visit);
+        let _ = (r + 1..self.sorted.len()).all(&mut visit);
+    }
+
+    /// Mean chord from direction i to its four nearest others.
+    fn spacing(&self, i: usize) -> f32 {
+        let mut nearest = [4.0f32; 4];
+        self.around(self.rank[i] as usize, |square| {
+            if square < nearest[3] {
+                nearest[3] = square;
+                nearest.sort_by(f32::total_cmp);
+            }
+            nearest[3]
+        });
+        nearest.iter().map(|s| s.sqrt()).sum::<f32>() / 4.0
+    }
+
+    /// What reaches each direction, itself included.
+    fn neighbours(&self, nodes: &[Node]) -> Mixing {
+        let farthest = nodes.iter().map(|n| n.reach).fold(0.0, f32::max);
+        let mut pairs = Vec::with_capacity(12 * nodes.len());
+        for (r, a) in self.sorted.iter().enumerate() {
+            let i = self.order[r] as usize;
+            pairs.push((i, i, 1.0));
+            for (b, &j) in self.sorted[r + 1..].iter().zip(&self.order[r + 1..]) {
+                let (dx, dy, dz) = (a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+                if dz < -farthest {
+                    break;
+                }
+                let square = dx * dx + dy * dy + dz * dz;
+                if square < farthest * farthest {
+                    let j = j as usize;
+                    pairs.extend(weight(square, nodes[j].reach).map(|w| (i, j, w)));
+                    pairs.extend(weight(square, nodes[i].reach).map(|w| (j, i, w)));
+                }
+            }
+        }
+        Mixing::collect(nodes.len(), |write| pairs.iter().for_each(|&(place, source, w)| write(place, source, w)))
+    }
+}
+
+#[cfg(test)]
+#[path = "interpolate_tests.rs"]
+mod tests;

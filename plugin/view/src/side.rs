@@ -1,0 +1,64 @@
+//! The side panel: the parameters of the analysis and the array.
+
+use egui::{Rect, ScrollArea, Ui, UiBuilder, vec2};
+use spherescope_model::Engine;
+
+use crate::input::{Action, Gesture, ParamChange, ParamId, ViewInput, engine_value};
+use crate::state::ViewState;
+use crate::{array_panel, layout_editor, param_row, stage, theme, widgets};
+
+/// Width of the panel beside the map.
+pub(crate) const WIDTH: f32 = 312.0;
+
+/// Draws the panel into `rect`.
+pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, input: &ViewInput<'_>, actions: &mut Vec<Action>) {
+    ui.painter().rect_filled(rect, 0, theme::PANEL);
+    ui.painter().vline(rect.right() - 0.5, rect.y_range(), egui::Stroke::new(1.0, theme::LINE));
+    let inner = rect.shrink2(vec2(1.0, 0.0));
+    let mut ui = ui.new_child(UiBuilder::new().id_salt("side").max_rect(inner));
+    ui.shrink_clip_rect(inner);
+    ScrollArea::vertical().auto_shrink(false).show(&mut ui, |ui| {
+        egui::Frame::NONE.inner_margin(egui::Margin { left: 11, right: 13, top: 6, bottom: 12 }).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 6.0;
+            let mut open = state.panels.array;
+            let remark = format!("{} capsules", input.layout.active_len());
+            if widgets::section(ui, "Array", &remark, &mut open) {
+                array_panel::choice(ui, state, input, actions);
+                layout_editor::show(ui, state, input, actions);
+            }
+            state.panels.array = open;
+            separator(ui);
+            let mut open = state.panels.analysis;
+            if widgets::section(ui, "Analysis", stage::engine_name(input.params.engine), &mut open) {
+                analysis(ui, input, actions);
+            }
+            state.panels.analysis = open;
+            separator(ui);
+            let needed = input.layout.channels_needed();
+            if widgets::section(ui, "Capsules", &format!("channels 1–{needed}"), &mut state.panels.capsules) {
+                array_panel::table(ui, input);
+            }
+        });
+    });
+}
+
+fn separator(ui: &mut Ui) {
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 7.0), egui::Sense::hover());
+    ui.painter().hline(rect.x_range(), rect.center().y, egui::Stroke::new(1.0, theme::LINE));
+}
+
+fn analysis(ui: &mut Ui, input: &ViewInput<'_>, actions: &mut Vec<Action>) {
+    let engines = [
+        (Engine::AggRl, "AGG-RL", "The trained network: sure-footed in rooms and noise"),
+        (Engine::SrpPhat, "SRP-PHAT", "The classical method: no training, a check on the network"),
+    ];
+    let width = ui.available_width();
+    if let Some(engine) = widgets::segmented(ui, width, &engines, input.params.engine) {
+        let change = ParamChange { id: ParamId::Engine, value: engine_value(engine), gesture: Gesture::Once };
+        actions.push(Action::SetParam(change));
+    }
+    ui.add_space(2.0);
+    for id in [ParamId::Gate, ParamId::Threshold, ParamId::MaxSources, ParamId::Smoothing, ParamId::GridSize] {
+        param_row::show(ui, id, &input.params, actions);
+    }
+}

@@ -1,0 +1,199 @@
+//! The middle of the editor: the projections with their scale, what is said when there is nothing to show, and the read-out under
+//! the pointer.
+
+use egui::{Align2, Color32, Painter, Pos2, Rect, StrokeKind, Ui, pos2, vec2};
+use spherescope_dsp::{Direction, MicArray, Peak};
+use spherescope_model::Engine;
+
+use crate::colour_map::ColourMap;
+use crate::heat::Heat;
+use crate::input::ViewInput;
+use crate::layout_facts::LayoutFacts;
+use crate::snapshot::Snapshot;
+use crate::state::{Projection, ViewState};
+use crate::{globe, legend, map, markers, text, theme, widgets};
+
+/// What the projections draw.
+pub(crate) struct Scene<'a> {
+    /// The newest state of the analysis.
+    pub(crate) snapshot: &'a Snapshot,
+    /// The layout of the session.
+    pub(crate) layout: &'a MicArray,
+    /// The picture of the spectrum.
+    pub(crate) heat: &'a Heat,
+    /// Its colours.
+    pub(crate) colours: ColourMap,
+}
+
+impl<'a> Scene<'a> {
+    /// The sources to mark, numbered from 1; none while the input is below the gate.
+    pub(crate) fn peaks(&self) -> impl Iterator<Item = (usize, &'a Peak)> + use<'a> {
+        peaks(self.snapshot).iter().enumerate().map(|(i, p)| (i + 1, p))
+    }
+}
+
+/// The sources to show; none while the input is below the gate.
+pub(crate) fn peaks(snapshot: &Snapshot) -> &[Peak] {
+    if snapshot.active && !snapshot.spectrum.is_empty() { &snapshot.peaks } else { &[] }
+}
+
+/// What is under the pointer.
+pub(crate) struct Hover {
+    /// The pointer.
+    pub(crate) at: Pos2,
+    /// The direction under it.
+    pub(crate) direction: Direction,
+    /// Where the read-out has to stay.
+    pub(crate) bounds: Rect,
+}
+
+/// The name of an engine.
+pub(crate) fn engine_name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::AggRl => "AGG-RL",
+        Engine::SrpPhat => "SRP-PHAT",
+    }
+}
+
+/// Draws the stage into `rect`.
+pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput<'_>) {
+    let mut rect = rect.shrink2(vec2(if rect.width() > 400.0 { theme::PAD } else { 4.0 }, 0.0));
+    if rect.width() > 260.0 && rect.height() > 220.0 {
+        let header = Rect::from_min_size(rect.min, vec2(rect.width(), 24.0));
+        self::header(ui, header, state, input);
+        rect.min.y = header.bottom() + 2.0;
+    } else {
+        rect = rect.shrink2(vec2(0.0, 4.0));
+    }
+    let mut scale = Rect::NOTHING;
+    if rect.width() > 260.0 && rect.height() > 80.0 {
+        (rect, scale) = rect.split_left_right_at_x(rect.right() - legend::WIDTH);
+    }
+    let (map_area, globe_area) = areas(rect, state.projection);
+    if let Some(area) = globe_area {
+        globe::turn(ui, area, state);
+    }
+    state.cache.heat.update(ui.ctx(), input.snapshot, state.colour_map);
+    let scene =
+        Scene { snapshot: input.snapshot, layout: input.layout, heat: &state.cache.heat, colours: state.colour_map };
+    let mut hover = None;
+    if let Some(area) = map_area {
+        hover = map::draw(ui, area, &scene);
+    }
+    if let Some(area) = globe_area {
+        let globe = globe::globe_in(area, state);
+        let angles = (state.globe_yaw_deg, state.globe_pitch_deg);
+        hover = globe::draw(ui, area, &globe, angles, &mut state.cache.globe, &scene).or(hover);
+    }
+    let value = hover.as_ref().and_then(|h| scene.heat.value(&h.direction));
+    if scale.is_positive() {
+        let heights = match map_area {
+            Some(area) => map::map_rect(area).y_range(),
+            None => scale.shrink2(vec2(0.0, ((scale.height() - 420.0) / 2.0).max(22.0))).y_range(),
+        };
+        let at = Rect::from_x_y_ranges(scale.x_range(), heights);
+        let shown = value.filter(|_| input.snapshot.active);
+        legend::draw(ui, at, state.colour_map, input.params.threshold, shown);
+    }
+    let painter = ui.painter_at(rect.expand(2.0));
+    if let Some((title, detail)) = empty_state(input) {
+        let over = map_area.map_or(rect, map::map_rect);
+        message(&painter, over, &title, &detail);
+    } else if let Some(hover) = hover {
+        read_out(&painter, &hover, value);
+    }
+}
+
+/// Where the map and the globe go.
+fn areas(rect: Rect, projection: Projection) -> (Option<Rect>, Option<Rect>) {
+    match projection {
+        Projection::Equirectangular => (Some(rect), None),
+        Projection::Globe => (None, Some(rect)),
+        Projection::Split => {
+            // Side by side or one above the other: whichever draws more.
+            let beside =
+                rect.split_left_right_at_x(rect.left() + (0.62 * rect.width()).max(rect.width() - rect.height()));
+            let map_height = (0.5 * rect.height()).min(0.55 * rect.width() + 36.0);
+            let globe_height = (rect.height() - map_height).min(rect.width());
+            let block = Rect::from_center_size(rect.center(), vec2(rect.width(), map_height + globe_height));
+            let above = block.split_top_bottom_at_y(block.top() + map_height);
+            let drawn = |(map, globe): (Rect, Rect)| {
+                let m = map::map_rect(map);
+                m.area() + globe.size().min_elem().max(0.0).powi(2)
+            };
+            let (map, globe) = if drawn(beside) >= drawn(above) { beside } else { above };
+            (Some(map), Some(globe))
+        }
+    }
+}
+
+fn header(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput<'_>) {
+    let snapshot = input.snapshot;
+    let engine = if snapshot.spectrum.is_empty() { input.params.engine } else { snapshot.engine };
+    let directions = if snapshot.spectrum.is_empty() { input.params.grid_size } else { snapshot.spectrum.len() };
+    let left = format!("{}   {} directions", engine_name(engine), text::count(directions));
+    let painter = ui.painter();
+    let (font, colour) = (theme::regular(12.0), theme::DIM);
+    let used = widgets::elided(painter, rect, Align2::LEFT_CENTER, &left, font.clone(), colour);
+    if let Some(note) = LayoutFacts::of(&mut state.cache.facts, input.layout).note {
+        let room = Rect::from_min_max(pos2(used.right() + 24.0, rect.top()), rect.max - vec2(legend::WIDTH + 8.0, 0.0));
+        if room.width() > 80.0 {
+            let at = widgets::elided(painter, room, Align2::RIGHT_CENTER, note, font, theme::TEXT);
+            let c = at.left_center() - vec2(11.0, 0.0);
+            painter.circle_stroke(c, 5.5, egui::Stroke::new(1.2, theme::ACCENT));
+            painter.text(c, Align2::CENTER_CENTER, "i", theme::bold(9.0), theme::ACCENT);
+        }
+    }
+}
+
+/// What to say when there is no spectrum to look at: a title and a line of detail.
+pub(crate) fn empty_state(input: &ViewInput<'_>) -> Option<(String, String)> {
+    let (snapshot, health) = (input.snapshot, &input.snapshot.health);
+    let say = |title: &str, detail: String| Some((title.to_owned(), detail));
+    if health.bus_channels == 0 || health.sample_rate_hz.is_nan() || health.sample_rate_hz <= 0.0 {
+        return say("No audio yet", "The host has not started this instance".into());
+    }
+    if !snapshot.levels_db.is_empty() && snapshot.levels_db.iter().all(|l| *l == f32::NEG_INFINITY) {
+        return say("No signal", "Every channel is digital silence".into());
+    }
+    if snapshot.spectrum.is_empty() {
+        return say("Listening", "The first result is on its way".into());
+    }
+    if !snapshot.active {
+        return say("Silence", format!("Below the gate ({})", text::level(input.params.gate_db)));
+    }
+    None
+}
+
+fn message(painter: &Painter, rect: Rect, title: &str, detail: &str) {
+    let c = rect.center();
+    let fit = |size: f32| theme::bold(if rect.width() < 260.0 { size - 2.0 } else { size });
+    let wrap = (rect.width() - 16.0).max(40.0);
+    let heading = painter.layout(title.to_owned(), fit(16.0), theme::TEXT, wrap);
+    let line = painter.layout(detail.to_owned(), theme::regular(12.5), theme::DIM, wrap);
+    let gap = 5.0;
+    let size = vec2(heading.size().x.max(line.size().x), heading.size().y + gap + line.size().y);
+    let chip = Rect::from_center_size(c, size + vec2(36.0, 22.0));
+    painter.rect_filled(chip, 8, Color32::from_rgba_unmultiplied(16, 20, 26, 232));
+    painter.rect_stroke(chip, 8, egui::Stroke::new(1.0, theme::LINE), StrokeKind::Inside);
+    let top = c.y - size.y / 2.0;
+    painter.galley(pos2(c.x - heading.size().x / 2.0, top), heading.clone(), theme::TEXT);
+    painter.galley(pos2(c.x - line.size().x / 2.0, top + heading.size().y + gap), line, theme::DIM);
+}
+
+fn read_out(painter: &Painter, hover: &Hover, value: Option<f32>) {
+    let value = value.map_or_else(|| "not looked at".into(), text::score);
+    let mut job = egui::text::LayoutJob::default();
+    let format = |font| egui::text::TextFormat::simple(font, theme::TEXT);
+    job.append(&text::angles(&hover.direction), 0.0, format(theme::regular(11.5)));
+    job.append(&value, 9.0, format(theme::bold(11.5)));
+    let galley = painter.layout_job(job);
+    let size = galley.size() + vec2(14.0, 8.0);
+    // Below and beside the pointer, where no cursor covers it.
+    let right = hover.at.x + 16.0 + size.x <= hover.bounds.right();
+    let x = if right { hover.at.x + 16.0 } else { hover.at.x - 12.0 - size.x };
+    let chip = markers::inside(Rect::from_min_size(pos2(x, hover.at.y + 14.0), size), hover.bounds);
+    painter.rect_filled(chip, 4, Color32::from_rgba_unmultiplied(8, 11, 15, 238));
+    painter.rect_stroke(chip, 4, egui::Stroke::new(1.0, theme::with_alpha(theme::ACCENT, 170)), StrokeKind::Inside);
+    painter.galley(chip.min + vec2(7.0, 4.0), galley, theme::TEXT);
+}

@@ -1,0 +1,5 @@
+//! The editor drawn into pictures and looked at: is what is known where it must be, and does nothing bring it down?
+
+mod states;
+mod studio;
+mod where_it_is;

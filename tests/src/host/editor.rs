@@ -1,0 +1,76 @@
+//! The editor in a window of the host's, as hosts on X11 show it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clack_extensions::gui::{GuiApiType, GuiConfiguration, GuiSize, PluginGui, Window};
+
+use super::Instance;
+use crate::Result;
+use crate::display::{ParentWindow, Picture};
+
+/// A closed editor's window is gone after this.
+const LEAVES_WITHIN: Duration = Duration::from_secs(5);
+
+/// An open editor in its parent window.
+pub struct EditorWindow {
+    parent: ParentWindow,
+}
+
+impl EditorWindow {
+    /// Opens an instance's editor on a display such as `:99`, which must be the one that the environment names.
+    ///
+    /// # Errors
+    /// When the display or the plugin refuses.
+    pub fn open(instance: &mut Instance, display: &str) -> Result<Self> {
+        let configuration = GuiConfiguration { api_type: GuiApiType::X11, is_floating: false };
+        let (gui, handle) = instance.extension::<PluginGui>("an editor")?;
+        if !gui.is_api_supported(&handle, configuration) {
+            return Err("the editor cannot be embedded in an X11 window".into());
+        }
+        gui.create(&handle, configuration)?;
+        let GuiSize { width, height } = gui.get_size(&handle).ok_or("the editor has no size")?;
+        let parent = ParentWindow::open(display, width as u16, height as u16)?;
+        // SAFETY: the window outlives the editor: it is kept until after `close`, or until the instance is gone.
+        unsafe { gui.set_parent(&handle, Window::from_x11_handle(parent.id().into())) }?;
+        // A plugin may have nothing to do here.
+        let _ = gui.show(&handle);
+        Ok(Self { parent })
+    }
+
+    /// Asks the editor for another size and gives the window the same.
+    ///
+    /// # Errors
+    /// When the plugin or the display refuses.
+    pub fn resize(&self, instance: &mut Instance, width: u32, height: u32) -> Result<()> {
+        let (gui, handle) = instance.extension::<PluginGui>("an editor")?;
+        let size = gui.adjust_size(&handle, GuiSize { width, height }).unwrap_or(GuiSize { width, height });
+        self.parent.resize(size.width as u16, size.height as u16)?;
+        Ok(gui.set_size(&handle, size)?)
+    }
+
+    /// What the window shows now.
+    ///
+    /// # Errors
+    /// When the display cannot be read.
+    pub fn picture(&self) -> Result<Picture> {
+        self.parent.picture()
+    }
+
+    /// Closes the editor, then its window, once the editor has left it.
+    ///
+    /// # Errors
+    /// When the plugin has no editor.
+    pub fn close(self, instance: &mut Instance) -> Result<()> {
+        let (gui, handle) = instance.extension::<PluginGui>("an editor")?;
+        gui.destroy(&handle);
+        let begin = Instant::now();
+        while self.parent.has_child()? {
+            if begin.elapsed() > LEAVES_WITHIN {
+                return Err(format!("the editor's window is still there after {LEAVES_WITHIN:?}").into());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}

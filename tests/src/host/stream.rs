@@ -1,0 +1,130 @@
+//! One activation's audio: planar buffers in and out, in blocks of any size.
+
+use clack_host::events::event_types::ParamValueEvent;
+use clack_host::prelude::*;
+
+use super::handlers::TestHost;
+use crate::Result;
+
+/// What an output buffer holds before the plugin writes to it: no signal that a test sends.
+const UNWRITTEN: u32 = 0x7fc0_dead;
+
+/// The audio of an active instance. It may go to another thread, and comes back to be deactivated.
+pub struct Stream {
+    processor: StartedPluginAudioProcessor<TestHost>,
+    input_ports: AudioPorts,
+    output_ports: AudioPorts,
+    input: Vec<Vec<f32>>,
+    output: Vec<Vec<f32>>,
+    events: EventBuffer,
+    answers: EventBuffer,
+    frames_so_far: u64,
+}
+
+impl Stream {
+    pub(super) fn new(
+        processor: StartedPluginAudioProcessor<TestHost>,
+        inputs: usize,
+        outputs: usize,
+        max_frames: usize,
+    ) -> Self {
+        Self {
+            processor,
+            input_ports: AudioPorts::with_capacity(inputs, 1),
+            output_ports: AudioPorts::with_capacity(outputs, 1),
+            input: vec![vec![0.0; max_frames]; inputs],
+            output: vec![vec![0.0; max_frames]; outputs],
+            events: EventBuffer::with_capacity(64),
+            answers: EventBuffer::with_capacity(64),
+            frames_so_far: 0,
+        }
+    }
+
+    pub(super) fn into_stopped(self) -> StoppedPluginAudioProcessor<TestHost> {
+        self.processor.stop_processing()
+    }
+
+    /// Channels going in.
+    pub fn channels(&self) -> usize {
+        self.input.len()
+    }
+
+    /// One input channel, as long as the largest block.
+    pub fn input_mut(&mut self, channel: usize) -> &mut [f32] {
+        &mut self.input[channel]
+    }
+
+    /// One input channel.
+    pub fn input(&self, channel: usize) -> &[f32] {
+        &self.input[channel]
+    }
+
+    /// One output channel; valid up to the frames of the last block.
+    pub fn output(&self, channel: usize) -> &[f32] {
+        &self.output[channel]
+    }
+
+    /// Sends a parameter's value with the next block, by the host's identifier.
+    pub fn set_parameter(&mut self, id: u32, value: f64) {
+        self.events.push(&ParamValueEvent::new(0, ClapId::new(id), Pckn::match_all(), value));
+    }
+
+    /// Processes the first frames of the input.
+    ///
+    /// # Errors
+    /// When the plugin reports one.
+    pub fn run(&mut self, frames: usize) -> Result<ProcessStatus> {
+        self.run_guarded(frames, || ())
+    }
+
+    /// As [`Stream::run`], with a guard that lives exactly as long as the plugin's `process` runs.
+    ///
+    /// # Errors
+    /// When the plugin reports one.
+    pub fn run_guarded<G>(&mut self, frames: usize, guard: impl FnOnce() -> G) -> Result<ProcessStatus> {
+        for channel in &mut self.output {
+            channel[..frames].fill(f32::from_bits(UNWRITTEN));
+        }
+        let inputs = self.input_ports.with_input_buffers([AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_input_only(
+                self.input.iter_mut().map(|c| InputChannel::variable(&mut c[..frames])),
+            ),
+        }]);
+        let mut outputs = self.output_ports.with_output_buffers([AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_output_only(self.output.iter_mut().map(|c| &mut c[..frames])),
+        }]);
+        let events = self.events.as_input();
+        let mut answers = self.answers.as_output();
+        let alive = guard();
+        let status =
+            self.processor.process(&inputs, &mut outputs, &events, &mut answers, Some(self.frames_so_far), None);
+        drop(alive);
+        self.events.clear();
+        self.answers.clear();
+        self.frames_so_far += frames as u64;
+        Ok(status?)
+    }
+
+    /// Compares the last block's output with its input, bit by bit.
+    ///
+    /// # Errors
+    /// Names the first sample that differs.
+    pub fn check_bit_exact(&self, frames: usize) -> Result<()> {
+        for (channel, (input, output)) in self.input.iter().zip(&self.output).enumerate() {
+            for (frame, (i, o)) in input[..frames].iter().zip(&output[..frames]).enumerate() {
+                if i.to_bits() != o.to_bits() {
+                    return Err(format!(
+                        "channel {channel}, frame {frame} of {frames}: expected {i:e} ({:#010x}), found {o:e} ({:#010x}{})",
+                        i.to_bits(),
+                        o.to_bits(),
+                        if o.to_bits() == UNWRITTEN { ", never written" } else { "" },
+                    )
+                    .into());
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! The real editor in a real window of a virtual display.
+
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use spherescope_tests::bundle;
+use spherescope_tests::display::{Picture, Xvfb};
+use spherescope_tests::host::{Activation, ClapHost, EditorWindow, Instance, Stream};
+use spherescope_tests::signal::WhiteNoise;
+
+const BLOCK: usize = 512;
+
+/// The display of this program; every test asks for it before anything else.
+fn display() -> &'static str {
+    static DISPLAY: OnceLock<Xvfb> = OnceLock::new();
+    DISPLAY
+        .get_or_init(|| {
+            let display = Xvfb::start().unwrap();
+            // SAFETY: no plugin is loaded yet, and the other tests wait here.
+            unsafe { display.become_default() };
+            display
+        })
+        .name()
+}
+
+fn instance(host: &ClapHost) -> Instance {
+    let mut instance = host.instance().unwrap();
+    instance.select_width(4).unwrap();
+    instance
+}
+
+/// Waits until the picture satisfies a condition; the last one seen goes into the failure.
+fn await_picture(instance: &mut Instance, editor: &EditorWindow, what: &str, ok: impl Fn(&Picture) -> bool) -> Picture {
+    let begin = Instant::now();
+    loop {
+        instance.pump();
+        let picture = editor.picture().unwrap();
+        if ok(&picture) {
+            return picture;
+        }
+        if begin.elapsed() > Duration::from_secs(60) {
+            let path = std::env::temp_dir().join("spherescope-editor-test.png");
+            picture.write_png(&path).unwrap();
+            panic!("expected {what}, found {} colours: see {}", picture.colours(), path.display());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A source to the left of the front, at the pace of a sound card.
+fn play_noise(instance: &mut Instance, stream: &mut Stream, seconds: f64) {
+    let mut noise = WhiteNoise::new(1);
+    let begin = Instant::now();
+    let blocks = (seconds * 48_000.0 / BLOCK as f64) as u32;
+    for block in 0..blocks {
+        let mut samples = vec![0.0; BLOCK];
+        noise.fill(0.3, &mut samples);
+        for channel in 0..stream.channels() {
+            stream.input_mut(channel)[..BLOCK].copy_from_slice(&samples);
+        }
+        stream.run(BLOCK).unwrap();
+        instance.pump();
+        let due = Duration::from_secs_f64(f64::from(block + 1) * BLOCK as f64 / 48_000.0);
+        thread::sleep(due.saturating_sub(begin.elapsed()));
+    }
+}
+
+#[test]
+fn the_picture_is_not_blank_and_changes_with_the_sound() {
+    let display = display();
+    let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
+    let mut instance = instance(&host);
+    let mut stream = instance.activate(Activation::default()).unwrap();
+    let editor = EditorWindow::open(&mut instance, display).unwrap();
+    let silent = await_picture(&mut instance, &editor, "a drawn editor", |p| p.colours() > 50);
+    play_noise(&mut instance, &mut stream, 1.5);
+    let sounding = await_picture(&mut instance, &editor, "a changed picture", |p| p.difference(&silent) > 0.002);
+    println!(
+        "{} × {}: {} colours in silence, {} with sound, {:.1} % of the pixels changed",
+        silent.width,
+        silent.height,
+        silent.colours(),
+        sounding.colours(),
+        100.0 * sounding.difference(&silent)
+    );
+    editor.close(&mut instance).unwrap();
+    instance.deactivate(stream);
+}
+
+#[test]
+fn the_editor_opens_again_and_again_before_and_while_active() {
+    let display = display();
+    let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
+    let mut instance = instance(&host);
+    for round in 0..4 {
+        let stream = (round % 2 == 1).then(|| instance.activate(Activation::default()).unwrap());
+        let editor = EditorWindow::open(&mut instance, display).unwrap();
+        await_picture(&mut instance, &editor, "a drawn editor", |p| p.colours() > 50);
+        editor.close(&mut instance).unwrap();
+        if let Some(stream) = stream {
+            instance.deactivate(stream);
+        }
+    }
+    // Closed before it can have drawn anything.
+    for _ in 0..3 {
+        EditorWindow::open(&mut instance, display).unwrap().close(&mut instance).unwrap();
+    }
+}
+
+#[test]
+fn the_editor_survives_tiny_and_large_windows() {
+    let display = display();
+    let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
+    let mut instance = instance(&host);
+    let mut stream = instance.activate(Activation::default()).unwrap();
+    let editor = EditorWindow::open(&mut instance, display).unwrap();
+    await_picture(&mut instance, &editor, "a drawn editor", |p| p.colours() > 50);
+    for (width, height) in [(1, 1), (40, 600), (600, 30), (200, 150), (1500, 1100)] {
+        // A plugin may refuse a size; it may not fall over one.
+        let _ = editor.resize(&mut instance, width, height);
+        play_noise(&mut instance, &mut stream, 0.3);
+    }
+    editor.resize(&mut instance, 1000, 680).unwrap();
+    await_picture(&mut instance, &editor, "a drawn editor", |p| (p.width, p.height) == (1000, 680) && p.colours() > 50);
+    editor.close(&mut instance).unwrap();
+    instance.deactivate(stream);
+}
+
+#[test]
+fn an_instance_goes_with_its_editor_open_and_its_worker_busy() {
+    let display = display();
+    let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
+    for round in 0..4 {
+        let mut instance = instance(&host);
+        let mut stream = instance.activate(Activation::default()).unwrap();
+        let editor = EditorWindow::open(&mut instance, display).unwrap();
+        if round % 2 == 0 {
+            await_picture(&mut instance, &editor, "a drawn editor", |p| p.colours() > 50);
+        }
+        // A heap of audio at once, so that the worker is in the middle of it.
+        for _ in 0..200 {
+            stream.run(BLOCK).unwrap();
+        }
+        instance.deactivate(stream);
+        // Nobody closes the editor: the instance goes first, then the window.
+        drop(instance);
+        drop(editor);
+    }
+    // The library still works.
+    drop(host.instance().unwrap());
+}
+
+#[test]
+fn two_editors_are_open_side_by_side() {
+    let display = display();
+    let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
+    let (mut first, mut second) = (instance(&host), instance(&host));
+    let first_editor = EditorWindow::open(&mut first, display).unwrap();
+    let second_editor = EditorWindow::open(&mut second, display).unwrap();
+    await_picture(&mut first, &first_editor, "the first editor", |p| p.colours() > 50);
+    await_picture(&mut second, &second_editor, "the second editor", |p| p.colours() > 50);
+    first_editor.close(&mut first).unwrap();
+    drop(first);
+    await_picture(&mut second, &second_editor, "the second editor alone", |p| p.colours() > 50);
+    second_editor.close(&mut second).unwrap();
+}

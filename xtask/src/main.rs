@@ -1,0 +1,78 @@
+//! `cargo xtask`: every task that a person runs, in Rust and with the standard library alone, so that it builds in seconds.
+//!
+//! A task prints what it does as it goes and ends with a plain verdict. Exit codes: 0 done, 1 something failed, 2 the command line
+//! was not understood.
+
+mod args;
+mod bundle;
+mod demo;
+mod install;
+mod packages;
+mod pedalboard;
+mod steps;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use args::Args;
+
+/// Why a task ended early.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line was not understood: exit code 2.
+    Usage(String),
+    /// The task itself failed: exit code 1.
+    Task(String),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Task(error.to_string())
+    }
+}
+
+/// What a task returns.
+pub type Outcome = Result<(), Failure>;
+
+const HELP: &str = "\
+Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
+
+  demo     render two scenes, play them through the built plugin in a headless host, compare directions, take a picture
+             --seed N                     the scenes' seed (default 1)
+             --input FILE --array ARRAY   the same for a recording of your own (ARRAY: a preset's name, or a JSON or CSV file)
+             --no-screenshot              do not open the editor
+  test     formatting, lints, every test, documentation, and the VST3 in a Python host: what CI runs
+  bundle   build the CLAP and VST3 bundles and print where they are
+             --release                    optimised, as shipped (default): target/bundled
+             --dev                        with debug assertions and allocation checks: target/bundled-dev
+  install  build the release bundles and copy them where hosts look
+  help     print this text
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_else(|| "help".into());
+    let args = Args::new(&task, arguments.collect());
+    let outcome = match task.as_str() {
+        "demo" => demo::run(args),
+        "test" => test::run(args),
+        "bundle" => bundle::run(args),
+        "install" => install::run(args),
+        "help" | "-h" | "--help" => args.finish().map(|()| print!("{HELP}")),
+        other => {
+            Err(Failure::Usage(format!("unknown task: expected demo, test, bundle, install or help, found `{other}`")))
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("error: {message}\n\nTry `cargo xtask help`.");
+            ExitCode::from(2)
+        }
+        Err(Failure::Task(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
