@@ -1,6 +1,6 @@
 //! The non-uniform DFT at physical frequencies, at any sample rate.
 //!
-//! X[k] = Σₙ x[n] w[n] e^{−j2π f_k n / f_s}, w a periodic Hann window (equation of LNuDFT in the AGG-RL paper, with ν_k N⁻¹ = f_k / f_s).
+//! `X[k] = Σₙ x[n] w[n] e^{−j2π f_k n / f_s}`, w a periodic Hann window (equation of LNuDFT in the AGG-RL paper, with ν_k N⁻¹ = f_k / f_s).
 //! [`Nudft`] is a type-2 non-uniform FFT: one zero-padded real FFT per frame and a Kaiser–Bessel kernel of eight taps onto each f_k
 //! (Fessler & Sutton 2003; the kernel's Fourier transform is divided out of the window beforehand). [`direct_sum`] is the plain sum.
 

@@ -1,6 +1,6 @@
 //! The capsules of the array, small, seen from where the globe is seen; each as bright as its level.
 
-use egui::{Align2, Color32, Rect, Stroke, Ui, pos2, vec2};
+use egui::{Align2, Color32, Rect, Stroke, Ui, vec2};
 use spherescope_dsp::Capsule;
 
 use crate::projection::Globe;
@@ -44,12 +44,12 @@ pub(crate) fn level_colour(level_db: f32) -> Color32 {
     }
 }
 
-/// Draws the array into the lower left corner of `area`. Returns where it lies.
+/// Draws the array into the lower right corner of `area`. Returns where it lies.
 pub(crate) fn inset(ui: &Ui, area: Rect, globe: &Globe, scene: &Scene<'_>) -> Option<Rect> {
     let side = (0.42 * globe.radius).clamp(56.0, 96.0);
-    let rect = Rect::from_min_size(pos2(area.left() + 4.0, area.bottom() - side - 4.0), vec2(side, side));
+    let rect = Rect::from_min_size(area.max - vec2(side + 4.0, side + 4.0), vec2(side, side));
     // In the corner of a square the disc leaves room only where the window is wider than the globe.
-    if (rect.right_top() - globe.centre).length() < globe.radius + 4.0 {
+    if (rect.left_top() - globe.centre).length() < globe.radius + 4.0 {
         return None;
     }
     let centre = scene.layout.centroid_m();

@@ -5,6 +5,8 @@
 //! seam and no poles, and keeps a constant spectrum constant. A plain mean flattens narrow peaks, so the values are first
 //! sharpened once by what the mean takes away at the directions themselves.
 
+use std::f32::consts::{FRAC_PI_2, PI, TAU};
+
 use spherescope_dsp::Grid;
 
 /// Who contributes to whom, in rows: contributions `starts[i] .. starts[i + 1]` are those to place i. Weights of a row sum to 1.
@@ -45,7 +47,7 @@ impl Interpolator {
         Self {
             width,
             height,
-            onto_texels: texels(&nodes, width, height),
+            onto_texels: Mixing::collect(width * height, &Caps::new(&nodes, width, height)),
             onto_directions: by_z.neighbours(&nodes),
             sharpened: Vec::new(),
         }
@@ -78,17 +80,17 @@ impl Mixing {
         self.sources[from..to].iter().zip(&self.weights[from..to]).map(|(&s, w)| w * values[s as usize]).sum()
     }
 
-    /// Sorts contributions `(place, source, weight)` into rows. `each` is asked twice and must say the same twice.
-    fn collect(places: usize, each: impl Fn(&mut dyn FnMut(usize, usize, f32))) -> Self {
+    /// Sorts contributions into rows.
+    fn collect(places: usize, contributions: &impl Contributions) -> Self {
         let mut starts = vec![0u32; places + 1];
-        each(&mut |place, _, _| starts[place + 1] += 1);
+        contributions.each(|place, _, _| starts[place + 1] += 1);
         for i in 0..places {
             starts[i + 1] += starts[i];
         }
         let total = starts[places] as usize;
         let (mut sources, mut weights) = (vec![0u16; total], vec![0f32; total]);
         let mut next = starts.clone();
-        each(&mut |place, source, weight| {
+        contributions.each(|place, source, weight| {
             let at = next[place] as usize;
             next[place] += 1;
             sources[at] = source as u16;
@@ -106,24 +108,49 @@ impl Mixing {
 /// The weight of a direction that reaches `reach` far at the squared chord `square`, or nothing.
 fn weight(square: f32, reach: f32) -> Option<f32> {
     let left = 1.0 - square / (reach * reach);
-    (left > 1e-3).then(|| left * left * left)
+    (left > 1e-3).then_some(left * left * left)
 }
 
-/// Lets every node write onto the texels in its cap: row by row, the run of columns that the cap covers.
-fn texels(nodes: &[Node], width: usize, height: usize) -> Mixing {
-    use std::f32::consts::{FRAC_PI_2, PI, TAU};
-    let rows: Vec<(f32, f32)> =
-        (0..height).map(|y| (FRAC_PI_2 - PI * (y as f32 + 0.5) / height as f32).sin_cos()).collect();
-    let columns: Vec<(f32, f32)> = (0..width).map(|x| (PI - TAU * (x as f32 + 0.5) / width as f32).sin_cos()).collect();
-    Mixing::collect(width * height, |write| {
-        for (i, node) in nodes.iter().enumerate() {
+/// Weights to be sorted into rows.
+trait Contributions {
+    /// Calls `write` with every place, source and weight: the same ones in the same order each time.
+    fn each(&self, write: impl FnMut(usize, usize, f32));
+}
+
+impl Contributions for Vec<(u32, u32, f32)> {
+    fn each(&self, mut write: impl FnMut(usize, usize, f32)) {
+        self.iter().for_each(|&(place, source, w)| write(place as usize, source as usize, w));
+    }
+}
+
+/// The caps of all nodes on a picture: every node writes onto the texels in its cap, row by row the run of columns that it covers.
+struct Caps<'a> {
+    nodes: &'a [Node],
+    /// Sine and cosine of the elevation of each row.
+    rows: Vec<(f32, f32)>,
+    /// Sine and cosine of the azimuth of each column.
+    columns: Vec<(f32, f32)>,
+}
+
+impl<'a> Caps<'a> {
+    fn new(nodes: &'a [Node], width: usize, height: usize) -> Self {
+        let rows = (0..height).map(|y| (FRAC_PI_2 - PI * (y as f32 + 0.5) / height as f32).sin_cos()).collect();
+        let columns = (0..width).map(|x| (PI - TAU * (x as f32 + 0.5) / width as f32).sin_cos()).collect();
+        Self { nodes, rows, columns }
+    }
+}
+
+impl Contributions for Caps<'_> {
+    fn each(&self, mut write: impl FnMut(usize, usize, f32)) {
+        let (width, height) = (self.columns.len(), self.rows.len());
+        for (i, node) in self.nodes.iter().enumerate() {
             let [x, y, z] = node.unit;
-            let (elevation, azimuth, flat) = (z.atan2(x.hypot(y)), y.atan2(x), x.hypot(y));
+            let flat = x.hypot(y);
+            let (elevation, azimuth) = (z.atan2(flat), y.atan2(x));
             let cap = 2.0 * (node.reach / 2.0).min(1.0).asin();
-            let row =
-                |el: f32| ((FRAC_PI_2 - el) / PI * height as f32).floor().clamp(0.0, height as f32 - 1.0) as usize;
+            let row = |el: f32| ((FRAC_PI_2 - el) / PI * height as f32).clamp(0.0, height as f32 - 1.0) as usize;
             for r in row(elevation + cap)..=row(elevation - cap) {
-                let (sin_el, cos_el) = rows[r];
+                let (sin_el, cos_el) = self.rows[r];
                 let bound = (cap.cos() - sin_el * z) / (cos_el * flat).max(1e-9);
                 if bound >= 1.0 {
                     continue;
@@ -133,17 +160,18 @@ fn texels(nodes: &[Node], width: usize, height: usize) -> Mixing {
                 let reach = half / TAU * width as f32;
                 let first = (middle - reach).ceil() as i64;
                 let last = ((middle + reach).floor() as i64).min(first + width as i64 - 1);
-                for c in first..=last {
-                    let c = c.rem_euclid(width as i64) as usize;
-                    let (sin_az, cos_az) = columns[c];
+                let mut c = first.rem_euclid(width as i64) as usize;
+                for _ in first..=last {
+                    let (sin_az, cos_az) = self.columns[c];
                     let cosine = sin_el * z + cos_el * (cos_az * x + sin_az * y);
                     if let Some(w) = weight((2.0 - 2.0 * cosine).max(0.0), node.reach) {
                         write(r * width + c, i, w);
                     }
+                    c = if c + 1 == width { 0 } else { c + 1 };
                 }
             }
         }
-    })
+    }
 }
 
 /// Directions sorted by height, to find neighbours: a chord is never shorter than its height.
@@ -197,7 +225,7 @@ impl ByZ {
         let farthest = nodes.iter().map(|n| n.reach).fold(0.0, f32::max);
         let mut pairs = Vec::with_capacity(12 * nodes.len());
         for (r, a) in self.sorted.iter().enumerate() {
-            let i = self.order[r] as usize;
+            let i = self.order[r];
             pairs.push((i, i, 1.0));
             for (b, &j) in self.sorted[r + 1..].iter().zip(&self.order[r + 1..]) {
                 let (dx, dy, dz) = (a[0] - b[0], a[1] - b[1], a[2] - b[2]);
@@ -206,13 +234,12 @@ impl ByZ {
                 }
                 let square = dx * dx + dy * dy + dz * dz;
                 if square < farthest * farthest {
-                    let j = j as usize;
-                    pairs.extend(weight(square, nodes[j].reach).map(|w| (i, j, w)));
-                    pairs.extend(weight(square, nodes[i].reach).map(|w| (j, i, w)));
+                    pairs.extend(weight(square, nodes[j as usize].reach).map(|w| (i, j, w)));
+                    pairs.extend(weight(square, nodes[i as usize].reach).map(|w| (j, i, w)));
                 }
             }
         }
-        Mixing::collect(nodes.len(), |write| pairs.iter().for_each(|&(place, source, w)| write(place, source, w)))
+        Mixing::collect(nodes.len(), &pairs)
     }
 }
 
