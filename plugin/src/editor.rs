@@ -135,8 +135,9 @@ impl App {
 }
 
 impl NiceEguiApp for App {
-    fn build(&mut self, _ctx: egui::Context, gui: GuiContext, frame: &mut Frame) -> Result<(), HandlerError> {
+    fn build(&mut self, ctx: egui::Context, gui: GuiContext, frame: &mut Frame) -> Result<(), HandlerError> {
         self.guarded(|app| {
+            spherescope_view::theme::install(&ctx);
             app.gui = Some(gui);
             app.presets = presets::all();
             #[cfg(target_os = "linux")]

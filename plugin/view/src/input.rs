@@ -25,7 +25,7 @@ pub struct ViewInput<'a> {
 pub struct ParamValues {
     /// Which engine makes the spectrum.
     pub engine: Engine,
-    /// Input level below which nothing is shown, in dBFS, −90 … 0.
+    /// Input level below which nothing is shown, in dBFS, −100 … −20.
     pub gate_db: f32,
     /// Score below which a maximum is no source, 0 … 1.
     pub threshold: f32,
@@ -42,9 +42,9 @@ impl Default for ParamValues {
         Self {
             engine: Engine::AggRl,
             gate_db: -60.0,
-            threshold: 0.3,
+            threshold: Engine::AggRl.default_threshold(),
             max_sources: 4,
-            smoothing_ms: 120.0,
+            smoothing_ms: 0.0,
             grid_size: 2048,
         }
     }
@@ -123,7 +123,7 @@ impl ParamId {
     pub fn range(self) -> (f32, f32) {
         match self {
             Self::Engine => (0.0, 1.0),
-            Self::Gate => (-90.0, 0.0),
+            Self::Gate => (-100.0, -20.0),
             Self::Threshold => (0.0, 1.0),
             Self::MaxSources => (1.0, 8.0),
             Self::Smoothing => (0.0, 2000.0),
@@ -131,9 +131,12 @@ impl ParamId {
         }
     }
 
-    /// The value that a reset gives.
-    pub fn default_value(self) -> f32 {
-        self.value_in(&ParamValues::default())
+    /// The value that a reset gives; that of the threshold depends on the engine.
+    pub fn default_value(self, engine: Engine) -> f32 {
+        match self {
+            Self::Threshold => engine.default_threshold(),
+            _ => self.value_in(&ParamValues::default()),
+        }
     }
 
     /// The parameter's value among others.

@@ -7,7 +7,8 @@ use crate::{text, theme, widgets};
 
 /// Draws the row of a numeric parameter.
 pub(crate) fn show(ui: &mut Ui, id: ParamId, params: &ParamValues, actions: &mut Vec<Action>) {
-    let value = sane(id, id.value_in(params));
+    let default = id.default_value(params.engine);
+    let value = sane(id, id.value_in(params), default);
     let (name, hint) = wording(id);
     let (row, response) = ui.allocate_exact_size(vec2(ui.available_width(), theme::HIT), Sense::hover());
     response.on_hover_text(hint);
@@ -32,15 +33,15 @@ pub(crate) fn show(ui: &mut Ui, id: ParamId, params: &ParamValues, actions: &mut
 
     let rail = Rect::from_min_max(pos2(label.right() + 6.0, row.top()), pos2(minus.left() - 10.0, row.bottom()));
     if rail.width() >= 24.0 {
-        slider(ui, rail, id, value, name, actions);
+        slider(ui, rail, id, (value, default), name, actions);
     }
 }
 
-fn slider(ui: &Ui, rect: Rect, id: ParamId, value: f32, name: &str, actions: &mut Vec<Action>) {
+/// The slider alone, for a value and the default that a double click brings back.
+fn slider(ui: &Ui, rect: Rect, id: ParamId, (value, default): (f32, f32), name: &str, actions: &mut Vec<Action>) {
     let response = ui.interact(rect, ui.scope_id().with((id, "slider")), Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::slider(true, value.into(), name));
-    let response =
-        response.on_hover_text(format!("{}. Double-click: {}", wording(id).1, written(id, id.default_value())));
+    let response = response.on_hover_text(format!("{}. Double-click: {}", wording(id).1, written(id, default)));
     let knob = 6.0;
     let (left, right) = (rect.left() + knob, rect.right() - knob);
     let under_pointer = |r: &Response| {
@@ -48,7 +49,7 @@ fn slider(ui: &Ui, rect: Rect, id: ParamId, value: f32, name: &str, actions: &mu
         Some(value_at(id, ((x - left) / (right - left)).clamp(0.0, 1.0)))
     };
     if response.double_clicked() {
-        actions.push(change(id, id.default_value(), Gesture::Once));
+        actions.push(change(id, default, Gesture::Once));
     } else if response.clicked() {
         actions.extend(under_pointer(&response).map(|v| change(id, v, Gesture::Once)));
     }
@@ -90,9 +91,9 @@ fn change(id: ParamId, value: f32, gesture: Gesture) -> Action {
     Action::SetParam(ParamChange { id, value, gesture })
 }
 
-fn sane(id: ParamId, value: f32) -> f32 {
+fn sane(id: ParamId, value: f32, default: f32) -> f32 {
     let (low, high) = id.range();
-    if value.is_finite() { value.clamp(low, high) } else { id.default_value() }
+    if value.is_finite() { value.clamp(low, high) } else { default }
 }
 
 fn wording(id: ParamId) -> (&'static str, &'static str) {
@@ -207,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_becomes_the_default() {
-        assert_eq!(sane(ParamId::Gate, f32::NAN), -60.0);
-        assert_eq!(sane(ParamId::GridSize, 1e9), 16384.0);
+        assert_eq!(sane(ParamId::Gate, f32::NAN, -60.0), -60.0);
+        assert_eq!(sane(ParamId::GridSize, 1e9, 2048.0), 16384.0);
     }
 }
