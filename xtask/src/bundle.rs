@@ -12,8 +12,11 @@ use crate::{Failure, Outcome};
 pub enum Build {
     /// Optimised, as shipped.
     Release,
-    /// With debug assertions and, where the plugin offers them, allocation checks.
+    /// With debug assertions and allocation checks.
     Dev,
+    /// As [`Build::Dev`], built together with everything that the tests need: features of shared dependencies are then the same for all, and
+    /// nothing is compiled twice.
+    Tests,
 }
 
 /// The folder with both bundles of one build.
@@ -42,19 +45,17 @@ pub fn run(mut args: Args) -> Outcome {
 pub fn build(build: Build) -> Result<Bundles, Failure> {
     let target = target_dir()?;
     let mut command = cargo();
-    command.args(["build", "--package", "spherescope", "--lib"]);
-    let profile = match build {
-        Build::Release => {
-            command.arg("--release");
-            "release"
-        }
-        Build::Dev => "debug",
+    let (arguments, profile): (&[&str], _) = match build {
+        Build::Release => (&["build", "--package", "spherescope", "--lib", "--release"], "release"),
+        Build::Dev => (&["build", "--package", "spherescope", "--lib"], "debug"),
+        Build::Tests => (&["build", "--workspace", "--all-targets"], "debug"),
     };
+    command.args(arguments);
     pass_through(&mut command)?;
     let library = target.join(profile).join(library_name());
     let dir = target.join(match build {
         Build::Release => "bundled",
-        Build::Dev => "bundled-dev",
+        Build::Dev | Build::Tests => "bundled-dev",
     });
     let bundles = Bundles { clap: dir.join("Spherescope.clap"), vst3: dir.join("Spherescope.vst3"), dir };
     write_clap(&library, &bundles.clap)?;

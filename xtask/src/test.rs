@@ -24,8 +24,8 @@ pub fn run(args: Args) -> Outcome {
         said(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), "no warnings")
     });
     let mut bundles = None;
-    steps.run("bundle", || {
-        let built = bundle::build(Build::Dev)?;
+    steps.run("build", || {
+        let built = bundle::build(Build::Tests)?;
         let word = built.dir.display().to_string();
         bundles = Some(built);
         Ok(word)
