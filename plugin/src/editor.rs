@@ -13,11 +13,12 @@ use nice_plug::editor::dpi::{LogicalSize, NativeSize};
 use nice_plug::editor::{Editor, HostMethods, ParentWindowHandle, ResizeHint, SpawnedEditor};
 use nice_plug::params::Param;
 use nice_plug_egui::baseview::{HandlerError, WindowSize};
-use nice_plug_egui::{EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, create_egui_editor};
+use nice_plug_egui::{EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, create_egui_editor};
 use spherescope_dsp::presets::{self, Preset};
 use spherescope_model::Engine;
 use spherescope_view::{Action, Gesture, ParamChange, ParamId, ParamValues, ViewInput, ViewState};
 
+use crate::closing::{self, JoinedHandle, JoinedWindow, ThreadMark};
 use crate::params::{MAX_LAYOUT_REVISION, SpherescopeParams};
 use crate::session::MIN_WINDOW;
 use crate::shared::Shared;
@@ -30,7 +31,7 @@ pub struct SpherescopeEditor {
 
 impl SpherescopeEditor {
     /// The editor of an instance. Hosts ask for it while they scan, so nothing is built before a window opens.
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared>, mark: ThreadMark) -> Self {
         Self { shared }
     }
 
@@ -41,7 +42,7 @@ impl SpherescopeEditor {
 }
 
 impl Editor for SpherescopeEditor {
-    type Handle = EguiEditorHandle;
+    type Handle = JoinedHandle;
 
     fn spawn(
         &self,
@@ -53,12 +54,13 @@ impl Editor for SpherescopeEditor {
     ) -> Result<SpawnedEditor<Self::Handle>, Box<dyn Error>> {
         let window = EguiEditorState::from_size(self.saved_size(), 1.0);
         let settings = EguiNiceSettings::new().with_tile("Spherescope").with_resize_hint(self.resize_hint());
-        let app = App::new(self.shared.clone());
+        let (mark, end) = closing::pair();
+        let app = App::new(self.shared.clone(), mark);
         let editor = create_egui_editor(window.clone(), self.shared.repaint.clone(), settings, app)
             .ok_or("the window could not be set up")?;
         let spawned = editor.spawn(parent, wait_for_parent, fallback_scale_factor, gui, host)?;
         self.shared.window.store(Some(window));
-        Ok(spawned)
+        Ok(SpawnedEditor { handle: JoinedHandle(spawned.handle), window: JoinedWindow::new(spawned.window, end) })
     }
 
     fn size(&self) -> NativeSize<u32> {
@@ -91,13 +93,15 @@ struct App {
     presets: Vec<Preset>,
     /// Set when the view has panicked: drawn in its place until the window is opened anew.
     broken: Option<String>,
+    /// What the window's thread holds until its end.
+    mark: ThreadMark,
 }
 
 impl App {
     fn new(shared: Arc<Shared>) -> Self {
         let view_generation = shared.params.session.view_generation();
         let view = shared.params.session.view();
-        Self { shared, gui: None, view, view_generation, presets: Vec::new(), broken: None }
+        Self { shared, gui: None, view, view_generation, presets: Vec::new(), broken: None, mark }
     }
 
     /// Runs `f`; a panic becomes the message that is drawn from then on.
@@ -136,6 +140,7 @@ impl App {
 
 impl NiceEguiApp for App {
     fn build(&mut self, ctx: egui::Context, gui: GuiContext, frame: &mut Frame) -> Result<(), HandlerError> {
+        self.mark.hold();
         self.guarded(|app| {
             spherescope_view::theme::install(&ctx);
             app.gui = Some(gui);

@@ -5,6 +5,7 @@
 //! and [`session`] are what a project saves, [`widths`] what hosts are offered, [`shared`] what the parts of an instance share.
 
 mod analysis;
+mod closing;
 pub mod editor;
 pub mod frame_log;
 pub mod params;

@@ -1,17 +1,14 @@
-//! How long rendering takes. Run with `-- --ignored --nocapture` to see the figures.
+//! How long rendering takes: `cargo run --release -p spherescope-train --example scene-speed`.
 
 use std::time::Instant;
 
 use spherescope_train::{SceneRanges, demo, random_array, random_scene, sources};
 
-#[test]
-#[ignore = "prints figures, checks nothing but an upper bound"]
-fn rendering_is_fast_enough() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, scene) in [("tetrahedral demo", demo::tetrahedral(1)), ("em32 demo", demo::sphere_32(1))] {
         let start = Instant::now();
         let audio = scene.render();
         println!("{name}: 12 s of {} channels in {:.2} s", audio.channels.len(), start.elapsed().as_secs_f64());
-        assert!(start.elapsed().as_secs_f64() < 60.0);
         let start = Instant::now();
         println!(
             "{name}: truth, {} bytes in {:.3} s",
@@ -24,11 +21,11 @@ fn rendering_is_fast_enough() {
         let ranges = SceneRanges { duration_s: 1.0, walking, ..SceneRanges::default() };
         let start = Instant::now();
         for seed in 0..100 {
-            let scene =
-                random_scene(seed, &ranges, random_array(seed, 4 + seed as usize % 9).unwrap(), &signals).unwrap();
-            assert!(scene.render().channels.len() >= 4);
+            let scene = random_scene(seed, &ranges, random_array(seed, 4 + seed as usize % 9)?, &signals)?;
+            std::hint::black_box(scene.render());
         }
         let each = start.elapsed().as_secs_f64() / 100.0;
         println!("random scenes of 1 s, 4 to 12 capsules, {walking} walking: {:.0} a second", 1.0 / each);
     }
+    Ok(())
 }
