@@ -31,7 +31,7 @@ pub struct SpherescopeEditor {
 
 impl SpherescopeEditor {
     /// The editor of an instance. Hosts ask for it while they scan, so nothing is built before a window opens.
-    pub fn new(shared: Arc<Shared>, mark: ThreadMark) -> Self {
+    pub fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
 
@@ -98,7 +98,7 @@ struct App {
 }
 
 impl App {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, mark: ThreadMark) -> Self {
         let view_generation = shared.params.session.view_generation();
         let view = shared.params.session.view();
         Self { shared, gui: None, view, view_generation, presets: Vec::new(), broken: None, mark }

@@ -72,8 +72,8 @@ fn the_picture_is_not_blank_and_changes_with_the_sound() {
     let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
     let mut instance = instance(&host);
     let mut stream = instance.activate(Activation::default()).unwrap();
-    let editor = EditorWindow::open(&mut instance, display).unwrap();
-    let silent = await_picture(&mut instance, &editor, "a drawn editor", |p| p.colours() > 50);
+    let editor = EditorWindow::open_drawn(&mut instance, display).unwrap();
+    let silent = editor.picture().unwrap();
     play_noise(&mut instance, &mut stream, 1.5);
     let sounding = await_picture(&mut instance, &editor, "a changed picture", |p| p.difference(&silent) > 0.002);
     println!(
@@ -95,8 +95,7 @@ fn the_editor_opens_again_and_again_before_and_while_active() {
     let mut instance = instance(&host);
     for round in 0..4 {
         let stream = (round % 2 == 1).then(|| instance.activate(Activation::default()).unwrap());
-        let editor = EditorWindow::open(&mut instance, display).unwrap();
-        await_picture(&mut instance, &editor, "a drawn editor", |p| p.colours() > 50);
+        let editor = EditorWindow::open_drawn(&mut instance, display).unwrap();
         editor.close(&mut instance).unwrap();
         if let Some(stream) = stream {
             instance.deactivate(stream);
@@ -114,8 +113,7 @@ fn the_editor_survives_tiny_and_large_windows() {
     let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
     let mut instance = instance(&host);
     let mut stream = instance.activate(Activation::default()).unwrap();
-    let editor = EditorWindow::open(&mut instance, display).unwrap();
-    await_picture(&mut instance, &editor, "a drawn editor", |p| p.colours() > 50);
+    let editor = EditorWindow::open_drawn(&mut instance, display).unwrap();
     for (width, height) in [(1, 1), (40, 600), (600, 30), (200, 150), (1500, 1100)] {
         // A plugin may refuse a size; it may not fall over one.
         let _ = editor.resize(&mut instance, width, height);
@@ -134,10 +132,10 @@ fn an_instance_goes_with_its_editor_open_and_its_worker_busy() {
     for round in 0..4 {
         let mut instance = instance(&host);
         let mut stream = instance.activate(Activation::default()).unwrap();
-        let editor = EditorWindow::open(&mut instance, display).unwrap();
-        if round % 2 == 0 {
-            await_picture(&mut instance, &editor, "a drawn editor", |p| p.colours() > 50);
-        }
+        let editor = match round % 2 {
+            0 => EditorWindow::open_drawn(&mut instance, display).unwrap(),
+            _ => EditorWindow::open(&mut instance, display).unwrap(),
+        };
         // A heap of audio at once, so that the worker is in the middle of it.
         for _ in 0..200 {
             stream.run(BLOCK).unwrap();
@@ -156,10 +154,8 @@ fn two_editors_are_open_side_by_side() {
     let display = display();
     let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
     let (mut first, mut second) = (instance(&host), instance(&host));
-    let first_editor = EditorWindow::open(&mut first, display).unwrap();
-    let second_editor = EditorWindow::open(&mut second, display).unwrap();
-    await_picture(&mut first, &first_editor, "the first editor", |p| p.colours() > 50);
-    await_picture(&mut second, &second_editor, "the second editor", |p| p.colours() > 50);
+    let first_editor = EditorWindow::open_drawn(&mut first, display).unwrap();
+    let second_editor = EditorWindow::open_drawn(&mut second, display).unwrap();
     first_editor.close(&mut first).unwrap();
     drop(first);
     await_picture(&mut second, &second_editor, "the second editor alone", |p| p.colours() > 50);

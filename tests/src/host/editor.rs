@@ -12,6 +12,12 @@ use crate::display::{ParentWindow, Picture};
 /// A closed editor's window is gone after this.
 const LEAVES_WITHIN: Duration = Duration::from_secs(5);
 
+/// An editor has this long to draw, and this many openings to do so.
+const DRAWN_WITHIN: Duration = Duration::from_secs(15);
+const OPENINGS: usize = 3;
+/// A window with no more colours than this is empty.
+const EMPTY_COLOURS: usize = 50;
+
 /// An open editor in its parent window.
 pub struct EditorWindow {
     parent: ParentWindow,
@@ -28,14 +34,41 @@ impl EditorWindow {
         if !gui.is_api_supported(&handle, configuration) {
             return Err("the editor cannot be embedded in an X11 window".into());
         }
+        // The window comes first, so that the editor gets it at once.
+        let parent = ParentWindow::open(display, 640, 480)?;
         gui.create(&handle, configuration)?;
         let GuiSize { width, height } = gui.get_size(&handle).ok_or("the editor has no size")?;
-        let parent = ParentWindow::open(display, width as u16, height as u16)?;
+        parent.resize(width as u16, height as u16)?;
         // SAFETY: the window outlives the editor: it is kept until after `close`, or until the instance is gone.
         unsafe { gui.set_parent(&handle, Window::from_x11_handle(parent.id().into())) }?;
         // A plugin may have nothing to do here.
         let _ = gui.show(&handle);
         Ok(Self { parent })
+    }
+
+    /// Opens an instance's editor and waits until it has drawn something.
+    ///
+    /// Once in some hundred openings on a busy machine the windowing library (baseview 0.4.2) asks for its first frame before it has
+    /// asked to be told of frames, and then waits for ever: the window stays empty. As a person would, this closes such a window and
+    /// opens it again, and says so.
+    ///
+    /// # Errors
+    /// When the display or the plugin refuses, or several windows in a row stay empty.
+    pub fn open_drawn(instance: &mut Instance, display: &str) -> Result<Self> {
+        for _ in 0..OPENINGS {
+            let editor = Self::open(instance, display)?;
+            let begin = Instant::now();
+            while begin.elapsed() < DRAWN_WITHIN {
+                instance.pump();
+                if editor.picture()?.colours() > EMPTY_COLOURS {
+                    return Ok(editor);
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+            println!("the editor's window has stayed empty for {DRAWN_WITHIN:?}: opening it again");
+            editor.close(instance)?;
+        }
+        Err(format!("the editor has drawn nothing in {OPENINGS} openings of {DRAWN_WITHIN:?} each").into())
     }
 
     /// Asks the editor for another size and gives the window the same.

@@ -19,8 +19,6 @@ pub const BLOCK_FRAMES: usize = 512;
 /// The picture is the liveliest of those taken this often, over the last [`PICTURES_S`] seconds.
 const PICTURE_EVERY: Duration = Duration::from_millis(250);
 const PICTURES_S: f64 = 2.0;
-/// The editor has this long to appear before the sound starts.
-const EDITOR_APPEARS_WITHIN: Duration = Duration::from_secs(20);
 
 /// One playing.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -159,8 +157,7 @@ fn play_live(
     block_frames: usize,
     job: &PictureJob,
 ) -> Result<()> {
-    let editor = EditorWindow::open(instance, &job.display)?;
-    await_editor(instance, &editor)?;
+    let editor = EditorWindow::open_drawn(instance, &job.display)?;
     let rate = f64::from(audio.sample_rate_hz);
     let mut at = ((job.start_s * rate) as usize).min(audio.frames());
     let end = (at + (job.length_s * rate) as usize).min(audio.frames());
@@ -185,17 +182,4 @@ fn play_live(
     let (_, picture) = best.ok_or_else(|| Error::from("the audio is too short for a picture"))?;
     picture.write_png(&job.png)?;
     editor.close(instance)
-}
-
-/// Waits until the editor has drawn something.
-fn await_editor(instance: &mut Instance, editor: &EditorWindow) -> Result<()> {
-    let begin = Instant::now();
-    while begin.elapsed() < EDITOR_APPEARS_WITHIN {
-        instance.pump();
-        if editor.picture()?.colours() > 8 {
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    Err(format!("the editor has drawn nothing in {EDITOR_APPEARS_WITHIN:?}").into())
 }
