@@ -86,10 +86,11 @@ impl Drop for JoinedWindow {
     fn drop(&mut self) {
         let was_open = self.inner.take().is_some();
         #[cfg(target_os = "linux")]
-        if was_open && let Ok(end) = self.end.0.lock() {
-            if let Err(RecvTimeoutError::Timeout) = end.recv_timeout(ENDS_WITHIN) {
-                nice_plug::nice_log!("the window's thread has not ended in {ENDS_WITHIN:?}");
-            }
+        if was_open
+            && let Ok(end) = self.end.0.lock()
+            && let Err(RecvTimeoutError::Timeout) = end.recv_timeout(ENDS_WITHIN)
+        {
+            nice_plug::nice_log!("the window's thread has not ended in {ENDS_WITHIN:?}");
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (was_open, &self.end);
