@@ -48,9 +48,9 @@ impl EditorWindow {
 
     /// Opens an instance's editor and waits until it has drawn something.
     ///
-    /// Once in some hundred openings on a busy machine the windowing library (baseview 0.4.2) asks for its first frame before it has
-    /// asked to be told of frames, and then waits for ever: the window stays empty. As a person would, this closes such a window and
-    /// opens it again, and says so.
+    /// Seldom, on a busy machine, a window stays empty for good; the cause is likely a lost answer to the first request for a frame in the
+    /// windowing library (baseview 0.4.2), and is not confirmed. As a person would, this closes such a window and opens it again, and
+    /// says so.
     ///
     /// # Errors
     /// When the display or the plugin refuses, or several windows in a row stay empty.
