@@ -98,6 +98,8 @@ pub struct SpectrumFrame<'a> {
     pub level_db: f32,
     /// Phase-transformed spectra `[C][K]` flattened.
     pub phat: &'a [Complex32],
+    /// Power of each bin before the phase transform, averaged over the capsules, `[K]`: |X|² of a window of 512 samples' scale.
+    pub power: &'a [f32],
 }
 
 /// The window that magnitudes are scaled to, so that the phase transform's floor means the same at every sample rate.
@@ -118,6 +120,7 @@ pub struct FrontEnd {
     history_len: usize,
     next_frame: u64,
     phat: Vec<Complex32>,
+    bin_power: Vec<f32>,
 }
 
 impl FrontEnd {
@@ -144,6 +147,7 @@ impl FrontEnd {
             history_len: 0,
             next_frame: 0,
             phat: Vec::new(),
+            bin_power: Vec::new(),
         };
         front_end.set_array(array);
         Ok(front_end)
@@ -213,10 +217,16 @@ impl FrontEnd {
         let window = self.window_frames();
         let start = self.history_len - window;
         let mut power = 0.0f64;
+        self.bin_power.clear();
+        self.bin_power.resize(self.nudft.len(), 0.0);
+        let per_capsule = 1.0 / self.channels.len().max(1) as f32;
         for (&channel, out) in self.channels.iter().zip(self.phat.chunks_exact_mut(self.nudft.len().max(1))) {
             let x = &self.history[channel][start..];
             power += x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
             self.nudft.process(x, out);
+            for (power, x) in self.bin_power.iter_mut().zip(out.iter()) {
+                *power += x.norm_sqr() * per_capsule;
+            }
         }
         phase_transform(&mut self.phat);
         let mean_square = power / (window * self.channels.len().max(1)) as f64;
@@ -225,6 +235,7 @@ impl FrontEnd {
             end_frames: frame_end,
             level_db: 10.0 * (mean_square as f32).log10(),
             phat: &self.phat,
+            power: &self.bin_power,
         });
         self.next_frame += 1;
         // What comes before the next window is not needed any more.
