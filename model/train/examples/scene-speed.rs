@@ -17,15 +17,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     let signals: Vec<_> = (0..8).map(|seed| sources::babble(seed, 16_000, 5.0)).collect();
-    for walking in [0.0, 0.3, 1.0] {
-        let ranges = SceneRanges { duration_s: 1.0, walking, ..SceneRanges::default() };
-        let start = Instant::now();
-        for seed in 0..100 {
-            let scene = random_scene(seed, &ranges, random_array(seed, 4 + seed as usize % 9)?, &signals)?;
-            std::hint::black_box(scene.render());
+    for capsules in [4, 8, 12] {
+        for walking in [0.0, 0.3, 1.0] {
+            let ranges = SceneRanges { duration_s: 1.0, walking, ..SceneRanges::default() };
+            let (mut drawn, mut rendered) = (0.0, 0.0);
+            for seed in 0..100 {
+                let start = Instant::now();
+                let scene = random_scene(seed, &ranges, random_array(seed, capsules)?, &signals)?;
+                drawn += start.elapsed().as_secs_f64();
+                let start = Instant::now();
+                std::hint::black_box(scene.render());
+                rendered += start.elapsed().as_secs_f64();
+            }
+            println!(
+                "random scenes of 1 s, {capsules} capsules, {walking} walking: {:.0} a second on one core ({:.2} ms to draw, {:.2} ms to render)",
+                100.0 / (drawn + rendered),
+                10.0 * drawn,
+                10.0 * rendered
+            );
         }
-        let each = start.elapsed().as_secs_f64() / 100.0;
-        println!("random scenes of 1 s, 4 to 12 capsules, {walking} walking: {:.0} a second", 1.0 / each);
     }
     Ok(())
 }

@@ -1,14 +1,17 @@
 //! Convolution of one signal with many filters by real FFTs, overlap-add.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
-/// Scratch memory and FFT plans, kept between convolutions.
-#[derive(Default)]
-pub(crate) struct Convolver {
-    planner: Option<RealFftPlanner<f32>>,
+/// The plans for a length, made once in each thread.
+pub(crate) fn plans(len: usize) -> (Arc<dyn RealToComplex<f32>>, Arc<dyn ComplexToReal<f32>>) {
+    thread_local! {
+        static PLANNER: RefCell<RealFftPlanner<f32>> = RefCell::new(RealFftPlanner::new());
+    }
+    PLANNER.with_borrow_mut(|planner| (planner.plan_fft_forward(len), planner.plan_fft_inverse(len)))
 }
 
 /// The spectra of a signal's blocks, ready to be convolved with any filter of at most the length planned for.
@@ -23,19 +26,19 @@ pub(crate) struct SignalSpectra {
     time: Vec<f32>,
     filter: Vec<Complex32>,
     product: Vec<Complex32>,
+    scratch: Vec<Complex32>,
 }
 
-impl Convolver {
+impl SignalSpectra {
     /// Transforms a signal for filters of up to `filter_len` taps.
-    pub(crate) fn spectra(&mut self, signal: &[f32], filter_len: usize) -> SignalSpectra {
+    pub(crate) fn new(signal: &[f32], filter_len: usize) -> Self {
         let filter_len = filter_len.max(1);
         let whole = signal.len() + filter_len - 1;
         // One block when the signal is short, blocks of some three filter lengths when it is long.
         let fft_len = fft_length(whole.min((4 * filter_len).max(4096)));
         let block_len = fft_len - filter_len + 1;
-        let planner = self.planner.get_or_insert_with(RealFftPlanner::new);
-        let forward = planner.plan_fft_forward(fft_len);
-        let inverse = planner.plan_fft_inverse(fft_len);
+        let (forward, inverse) = plans(fft_len);
+        let mut scratch = vec![Complex32::ZERO; forward.get_scratch_len().max(inverse.get_scratch_len())];
         let mut time = forward.make_input_vec();
         let blocks = signal
             .chunks(block_len)
@@ -47,22 +50,21 @@ impl Convolver {
                 time[block.len()..].fill(0.0);
                 let mut spectrum = forward.make_output_vec();
                 // Lengths are the plan's own, the only thing that this can fail on.
-                forward.process(&mut time, &mut spectrum).ok()?;
+                forward.process_with_scratch(&mut time, &mut spectrum, &mut scratch).ok()?;
                 Some(spectrum)
             })
             .collect();
         let (filter, product) = (forward.make_output_vec(), forward.make_output_vec());
-        SignalSpectra { forward, inverse, fft_len, block_len, signal_len: signal.len(), blocks, time, filter, product }
+        let signal_len = signal.len();
+        Self { forward, inverse, fft_len, block_len, signal_len, blocks, time, filter, product, scratch }
     }
-}
 
-impl SignalSpectra {
     /// Adds signal ∗ `filter` to `out`, whose sample 0 is the convolution's sample −`offset`; the rest is dropped.
     pub(crate) fn convolve_add(&mut self, filter: &[f32], out: &mut [f32], offset: i64) {
         debug_assert!(filter.len() <= self.fft_len - self.block_len + 1);
         self.time[..filter.len()].copy_from_slice(filter);
         self.time[filter.len()..].fill(0.0);
-        if self.forward.process(&mut self.time, &mut self.filter).is_err() {
+        if self.forward.process_with_scratch(&mut self.time, &mut self.filter, &mut self.scratch).is_err() {
             return;
         }
         let scale = 1.0 / self.fft_len as f32;
@@ -75,7 +77,7 @@ impl SignalSpectra {
             let last = self.product.len() - 1;
             self.product[0].im = 0.0;
             self.product[last].im = 0.0;
-            if self.inverse.process(&mut self.product, &mut self.time).is_err() {
+            if self.inverse.process_with_scratch(&mut self.product, &mut self.time, &mut self.scratch).is_err() {
                 return;
             }
             let begin = index * self.block_len;
@@ -93,10 +95,18 @@ impl SignalSpectra {
     }
 }
 
-/// The next length that FFTs like: 2ⁿ or 3·2ⁿ, always even.
+/// Adds signal ∗ response to each capsule's sound, the signal's first frame at `first`.
+pub(crate) fn convolve(signal: &[f32], first: i64, responses: &[Vec<f32>], heard: &mut [Vec<f32>]) {
+    let mut spectra = SignalSpectra::new(signal, responses.iter().map(Vec::len).max().unwrap_or(1));
+    for (response, out) in responses.iter().zip(heard) {
+        spectra.convolve_add(response, out, first);
+    }
+}
+
+/// The next length that FFTs like: 2ⁿ, 3·2ⁿ, 5·2ⁿ or 9·2ⁿ, always even.
 pub(crate) fn fft_length(at_least: usize) -> usize {
     let power = at_least.next_power_of_two().max(16);
-    if power / 4 * 3 >= at_least { power / 4 * 3 } else { power }
+    [power / 16 * 9, power / 8 * 5, power / 4 * 3].into_iter().find(|&n| n >= at_least && n % 2 == 0).unwrap_or(power)
 }
 
 #[cfg(test)]
@@ -111,7 +121,7 @@ mod tests {
             let x: Vec<f32> = (0..signal).map(|n| wave(n, 0)).collect();
             let h: Vec<f32> = (0..taps).map(|n| wave(n, 5)).collect();
             let mut out = vec![0.0; signal + 50];
-            Convolver::default().spectra(&x, taps).convolve_add(&h, &mut out, offset);
+            SignalSpectra::new(&x, taps).convolve_add(&h, &mut out, offset);
             for n in [0usize, 1, signal / 3, signal - 1, signal + 49] {
                 let at = n as i64 - offset;
                 let direct: f32 = (0..taps as i64)

@@ -88,6 +88,8 @@ fn scene(seed: u64, preset: &str, arc_deg: [[f64; 2]; 2], arc_m: f64, still: ([f
         talkers: vec![Talker::new(Vec::new(), walker), Talker::new(Vec::new(), stander)],
         sensor_snr_db: Some(25.0),
         diffuse: None,
+        body: Default::default(),
+        pattern: Default::default(),
         imperfections: Imperfections::default(),
         seed,
     };

@@ -5,10 +5,13 @@ use rand::rngs::SmallRng;
 use spherescope_dsp::array::{ArrayError, Capsule};
 use spherescope_dsp::{Direction, MicArray, Rotation};
 
+use crate::body::{Body, CapsulePattern};
 use crate::path::Path;
 use crate::response::Space;
 use crate::room::Room;
-use crate::scene::{DiffuseNoise, Imperfections, MAX_SAMPLES, SAMPLE_RATES_HZ, Scene, SceneError, SceneParts, Talker};
+use crate::scene::{
+    DiffuseNoise, Directivity, Imperfections, MAX_SAMPLES, SAMPLE_RATES_HZ, Scene, SceneError, SceneParts, Talker,
+};
 use crate::vector::{add, distance, norm, random_unit, scale, stream, sub};
 
 /// Tries for a place, an array or a room before giving up.
@@ -29,24 +32,43 @@ pub enum ArrayKind {
     Line,
     /// Anywhere in a flat disc.
     Disc,
+    /// Exactly on a sphere of 2 to 10 cm about the layout's origin: a [`Body::RigidSphere`] fits.
+    Sphere,
+    /// Exactly on a head about the layout's origin, not turned: a [`Body::Head`] fits.
+    Head,
+    /// At the corners of a box, then on its faces.
+    Box,
+    /// A flat rectangular grid.
+    Grid,
+    /// Two or three rings around one centre, in one plane.
+    Rings,
+    /// As [`random_paper_array`].
+    Paper,
 }
 
-/// A random array: one of the kinds, radius log-uniform from 1 to 20 cm (at least so large that capsules keep some millimetres
-/// apart), turned at random. Channels are 0, 1, 2, ….
+/// A random array: one of the kinds, in most of them with a radius log-uniform from 1 to 20 cm (at least so large that capsules keep
+/// some millimetres apart), turned at random. Channels are 0, 1, 2, ….
 ///
-/// Balls and shells are drawn most, lines least, tetrahedra only with four capsules.
+/// Open three-dimensional kinds are drawn most, lines least, spheres with 4 to 24 capsules, heads with 4 to 12, tetrahedra with four.
 ///
 /// # Errors
 /// [`ArrayError`] for fewer than 2 or more than 64 capsules.
 pub fn random_array(seed: u64, capsules: usize) -> Result<MicArray, ArrayError> {
     let mut rng = stream(seed, 0x0a);
+    let only = |range: std::ops::RangeInclusive<usize>, weight| if range.contains(&capsules) { weight } else { 0.0 };
     let weights = [
-        (ArrayKind::Ball, 3.0),
-        (ArrayKind::Shell, 3.0),
-        (ArrayKind::Ring, 1.5),
-        (ArrayKind::Disc, 1.0),
+        (ArrayKind::Ball, 2.0),
+        (ArrayKind::Shell, 1.5),
+        (ArrayKind::Ring, 1.3),
+        (ArrayKind::Disc, 0.7),
         (ArrayKind::Line, 0.5),
-        (ArrayKind::Tetrahedron, if capsules == 4 { 4.0 } else { 0.0 }),
+        (ArrayKind::Tetrahedron, only(4..=4, 4.0)),
+        (ArrayKind::Sphere, only(4..=24, 3.5)),
+        (ArrayKind::Head, only(4..=12, 0.6)),
+        (ArrayKind::Box, 0.8),
+        (ArrayKind::Grid, only(4..=64, 0.7)),
+        (ArrayKind::Rings, only(6..=64, 0.7)),
+        (ArrayKind::Paper, only(4..=16, 3.0)),
     ];
     let mut draw = rng.random_range(0.0..weights.iter().map(|w| w.1).sum());
     let mut kind = ArrayKind::Ball;
@@ -71,6 +93,9 @@ pub fn random_array_of(kind: ArrayKind, seed: u64, capsules: usize) -> Result<Mi
     if capsules > spherescope_dsp::array::MAX_CAPSULES {
         return Err(ArrayError::TooMany { found: capsules });
     }
+    if kind == ArrayKind::Paper {
+        return random_paper_array(seed, capsules);
+    }
     let mut rng = stream(seed, 0x0b);
     let mut points: Vec<[f64; 3]> = Vec::with_capacity(capsules);
     match kind {
@@ -91,11 +116,61 @@ pub fn random_array_of(kind: ArrayKind, seed: u64, capsules: usize) -> Result<Mi
             let spacing = 2.0 / (capsules.max(2) - 1) as f64;
             [i as f64 * spacing - 1.0, 0.0, 0.0]
         })),
-        ArrayKind::Ball | ArrayKind::Shell | ArrayKind::Disc => {
+        ArrayKind::Box => {
+            let sides = [1.0, rng.random_range(0.4..1.0), rng.random_range(0.2..1.0)];
+            let mut corners: Vec<usize> = (0..8).collect();
+            for _ in 0..capsules {
+                let place = if corners.is_empty() {
+                    farthest_of_some(kind, &points, &mut rng)
+                } else {
+                    let corner = corners.swap_remove(rng.random_range(0..corners.len()));
+                    std::array::from_fn(|i| if corner >> i & 1 == 0 { -1.0 } else { 1.0 })
+                };
+                points.push(place);
+            }
+            for p in &mut points {
+                *p = std::array::from_fn(|i| p[i] * sides[i] / 3f64.sqrt());
+            }
+        }
+        ArrayKind::Grid => {
+            let columns = ((capsules as f64 * rng.random_range(1.0..2.0)).sqrt().ceil() as usize).max(2);
+            let aspect = rng.random_range(0.6..1.6);
+            let middle = (columns - 1) as f64 / 2.0;
+            let size = middle.hypot(capsules.div_ceil(columns) as f64 / 2.0 * aspect);
+            points.extend((0..capsules).map(|i| {
+                let (x, y) = ((i % columns) as f64 - middle, (i / columns) as f64 * aspect);
+                [x / size, y / size, 0.0]
+            }));
+        }
+        ArrayKind::Rings => {
+            let rings = if capsules >= 12 && rng.random::<bool>() { 3 } else { 2 };
+            for ring in 0..rings {
+                // The outer rings take what cannot be shared out.
+                let count = (capsules + ring) / rings;
+                let (radius, turn) = ((ring + 1) as f64 / rings as f64, rng.random::<f64>());
+                points.extend((0..count).map(|i| {
+                    let (s, c) = (std::f64::consts::TAU * (i as f64 + turn) / count as f64).sin_cos();
+                    [radius * c, radius * s, 0.0]
+                }));
+            }
+        }
+        // Handled above; a ball of the same number stands for it here.
+        ArrayKind::Ball
+        | ArrayKind::Shell
+        | ArrayKind::Disc
+        | ArrayKind::Sphere
+        | ArrayKind::Head
+        | ArrayKind::Paper => {
             for _ in 0..capsules {
                 points.push(farthest_of_some(kind, &points, &mut rng));
             }
         }
+    }
+    if kind == ArrayKind::Head {
+        let size = rng.random_range(0.9..1.1);
+        let head = Body::Head { scale: size };
+        let places: Vec<_> = points.into_iter().map(|u| scale(u, head.surface_m(u).unwrap_or(0.09))).collect();
+        return MicArray::from_positions(format!("Head, scale {size:.2}"), &places);
     }
     // A little crooked, as built things are; the layout knows of it. Half of the capsules' distance at most.
     let closest = points
@@ -103,10 +178,12 @@ pub fn random_array_of(kind: ArrayKind, seed: u64, capsules: usize) -> Result<Mi
         .enumerate()
         .flat_map(|(i, a)| points[..i].iter().map(move |b| distance(*a, *b)))
         .fold(2.0, f64::min);
-    let crooked = if kind == ArrayKind::Tetrahedron { 0.0 } else { 0.2 * closest * rng.random::<f64>().powi(3) };
+    let straight = matches!(kind, ArrayKind::Tetrahedron | ArrayKind::Sphere);
+    let crooked = if straight { 0.0 } else { 0.2 * closest * rng.random::<f64>().powi(3) };
     // Capsules are some 4 mm wide at least: as many as there are need a radius.
     let smallest = (0.004 / closest.max(1e-3)).max(0.01);
-    let radius = if smallest < 0.2 { log_uniform(&mut rng, smallest, 0.2) } else { smallest };
+    let [smallest, largest] = if kind == ArrayKind::Sphere { [smallest.max(0.02), 0.1] } else { [smallest, 0.2] };
+    let radius = if smallest < largest { log_uniform(&mut rng, smallest, largest) } else { smallest };
     let turn = Rotation::random(&mut rng);
     let capsules = points
         .into_iter()
@@ -119,13 +196,58 @@ pub fn random_array_of(kind: ArrayKind, seed: u64, capsules: usize) -> Result<Mi
     MicArray::new(format!("{kind:?}, radius {:.0} mm", radius * 1000.0), capsules)
 }
 
+/// A random array like those of the AGG-RL paper's experiments: 4 to 16 capsules whose largest distance from each other is 7 to 13 cm and
+/// whose smallest 1 to 6 cm, half of them nearly in a plane, each ± 0.5 cm crooked, turned at random. Channels are 0, 1, 2, ….
+///
+/// # Errors
+/// [`ArrayError`] for fewer than 2 or more than 16 capsules.
+pub fn random_paper_array(seed: u64, capsules: usize) -> Result<MicArray, ArrayError> {
+    const MOST: usize = 16;
+    const JITTER_M: f64 = 0.005;
+    if capsules > MOST {
+        return Err(ArrayError::TooMany { found: capsules });
+    }
+    let mut rng = stream(seed, 0x0f);
+    let turn = Rotation::random(&mut rng);
+    let mut places = Vec::new();
+    for attempt in 0..TRIES {
+        let largest = rng.random_range(0.07..=0.13);
+        let flat = if rng.random::<bool>() { 0.1 } else { 1.0 };
+        // Wanted spacings shrink when no array is found.
+        let spacing = rng.random_range(0.01..=0.06) * (1.0 - 0.8 * attempt as f64 / TRIES as f64);
+        places.clear();
+        for _ in 0..40 * capsules {
+            let [x, y, z] = scale(random_unit(&mut rng), 0.5 * largest * rng.random::<f64>().cbrt());
+            let p = [x, y, flat * z].map(|x| x + rng.random_range(-JITTER_M..=JITTER_M));
+            if places.len() < capsules && places.iter().all(|&q| distance(p, q) >= spacing) {
+                places.push(p);
+            }
+        }
+        let pairs = || (0..places.len()).flat_map(|i| places[..i].iter().map(move |&q| (i, q)));
+        let far = pairs().map(|(i, q)| distance(places[i], q)).fold(0.0, f64::max);
+        if places.len() < capsules || far == 0.0 {
+            continue;
+        }
+        places.iter_mut().for_each(|p| *p = scale(*p, largest / far));
+        let pairs = || (0..places.len()).flat_map(|i| places[..i].iter().map(move |&q| (i, q)));
+        let near = pairs().map(|(i, q)| distance(places[i], q)).fold(f64::INFINITY, f64::min);
+        if capsules < 3 || (0.01..=0.06).contains(&near) {
+            break;
+        }
+    }
+    let capsules = places.iter().enumerate().map(|(channel, &p)| Capsule::new(channel, turn.apply(p))).collect();
+    MicArray::new("Paper", capsules)
+}
+
 /// Of some random points of the unit shape the one farthest from those that are there (Mitchell's best candidate).
 fn farthest_of_some(kind: ArrayKind, there: &[[f64; 3]], rng: &mut SmallRng) -> [f64; 3] {
     let mut best = ([0.0; 3], -1.0);
     for _ in 0..12 {
         let unit = random_unit(rng);
         let candidate = match kind {
-            ArrayKind::Shell => unit,
+            ArrayKind::Shell | ArrayKind::Sphere | ArrayKind::Head => unit,
+            // Out to the face of the cube.
+            ArrayKind::Box => scale(unit, 1.0 / unit.iter().fold(1e-9, |m: f64, x| m.max(x.abs()))),
             ArrayKind::Disc => {
                 let r = rng.random::<f64>().sqrt() / unit[0].hypot(unit[1]).max(1e-9);
                 [unit[0] * r, unit[1] * r, 0.0]
@@ -185,6 +307,62 @@ pub struct SceneRanges {
     pub diffuse_slope_db: [f64; 2],
     /// Errors of the capsules.
     pub imperfections: Imperfections,
+    /// What makes scenes less ideal.
+    pub realism: Realism,
+}
+
+/// Shares of scenes, talkers and arrays that are not ideal. The default is the training recipe's; [`Realism::NONE`] has none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Realism {
+    /// Slope of the walls' absorption; see [`Room::with_wall_slope`].
+    pub wall_slope: [f64; 2],
+    /// Share of talkers who face some way, 0 … 1.
+    pub directional: f64,
+    /// Their loss behind at 1 kHz in decibels; see [`Directivity`].
+    pub back_db: [f64; 2],
+    /// Share of scenes with an open array whose capsules look outwards, 0 … 1.
+    pub patterned: f64,
+    /// α of their pattern; see [`CapsulePattern`].
+    pub alpha: [f64; 2],
+    /// Share of scenes with a dead capsule, 0 … 1; only arrays of more than four have one.
+    pub dead: f64,
+    /// Share of the arrays for which a body fits ([`Body::that_fits`]) that are mounted on it, 0 … 1.
+    pub mounted: f64,
+    /// Share of talkers who begin late, end early or pause, 0 … 1.
+    pub halting: f64,
+    /// Share of point noises that are one of the dry sounds and not broadband noise, 0 … 1.
+    pub point_sound: f64,
+}
+
+impl Realism {
+    /// Ideal scenes: walls alike at all frequencies, talkers who send to all sides and never stop, open arrays of live pressure capsules.
+    pub const NONE: Self = Self {
+        wall_slope: [0.0; 2],
+        directional: 0.0,
+        back_db: [0.0; 2],
+        patterned: 0.0,
+        alpha: [1.0; 2],
+        dead: 0.0,
+        mounted: 0.0,
+        halting: 0.0,
+        point_sound: 0.0,
+    };
+}
+
+impl Default for Realism {
+    fn default() -> Self {
+        Self {
+            wall_slope: [0.0, 0.25],
+            directional: 0.7,
+            back_db: [3.0, 9.0],
+            patterned: 0.15,
+            alpha: [0.3, 0.8],
+            dead: 0.03,
+            mounted: 0.6,
+            halting: 0.3,
+            point_sound: 0.0,
+        }
+    }
 }
 
 impl Default for SceneRanges {
@@ -208,7 +386,8 @@ impl Default for SceneRanges {
             sensor_snr_db: [15.0, 40.0],
             diffuse_snr_db: [-5.0, 30.0],
             diffuse_slope_db: [-6.0, 0.0],
-            imperfections: Imperfections { position_m: 0.0005, gain_db: 2.0 },
+            imperfections: Imperfections { position_m: 0.0005, gain_db: 2.0, delay_s: 1e-6, dead: 0 },
+            realism: Realism::default(),
         }
     }
 }
@@ -237,6 +416,9 @@ impl SceneRanges {
             ("level in dB", [-self.level_db, self.level_db]),
             ("elevation spread in degrees", [0.0, self.elevation_spread_deg]),
             ("distance from the walls in metres", [0.0, self.wall_m]),
+            ("slope of the walls' absorption", self.realism.wall_slope),
+            ("loss behind a talker in dB", self.realism.back_db),
+            ("pattern of the capsules", self.realism.alpha),
         ] {
             if !(low.is_finite() && high.is_finite() && low <= high) {
                 return Err(SceneError::Range { name, low, high });
@@ -290,7 +472,9 @@ fn try_scene(
     count: usize,
 ) -> Result<Scene, SceneError> {
     let size = ranges.room_m.map(|range| even(rng, range));
-    let room = Room::new(size, even(rng, ranges.t60_s), ranges.speed_m_s).map_err(SceneError::Room)?;
+    let room = Room::new(size, even(rng, ranges.t60_s), ranges.speed_m_s)
+        .and_then(|room| room.with_wall_slope(even(rng, ranges.realism.wall_slope)))
+        .map_err(SceneError::Room)?;
     let radius = array.relative_positions_m().into_iter().map(norm).fold(0.0, f64::max);
     let margin = ranges.wall_m.max(0.01) + radius;
     if size.iter().any(|s| *s <= 2.0 * margin) {
@@ -301,7 +485,10 @@ fn try_scene(
     let mut talkers = Vec::new();
     let mut directions: Vec<Direction> = Vec::new();
     for _ in 0..count {
-        let signal = dry_part(rng, signals, ranges);
+        let mut signal = dry_part(rng, signals, ranges);
+        if rng.random::<f64>() < ranges.realism.halting {
+            halt(rng, &mut signal, ranges.sample_rate_hz);
+        }
         let place = (0..TRIES / 10).find_map(|_| {
             let place = around(rng, ranges, centre)?;
             let direction = Direction::from_vector(sub(place, centre)).ok()?;
@@ -317,7 +504,8 @@ fn try_scene(
             Path::Still(place)
         };
         let level_db = even(rng, [-ranges.level_db, ranges.level_db]);
-        talkers.push(Talker { level_db, ..Talker::new(signal, path) });
+        let directivity = (rng.random::<f64>() < ranges.realism.directional).then(|| facing(rng, ranges));
+        talkers.push(Talker { level_db, directivity, ..Talker::new(signal, path) });
     }
     if rng.random::<f64>() < ranges.point_noise {
         let place = (0..TRIES / 10)
@@ -325,34 +513,88 @@ fn try_scene(
             .find(|&p| distance(p, centre) >= ranges.point_noise_m);
         // Rooms too small for a distant noise go without.
         if let Some(place) = place {
-            let mut signal: Vec<f32> = vec![0.0; (ranges.duration_s * f64::from(ranges.sample_rate_hz)) as usize];
-            let dull = rng.random_range(0.0..0.95f32);
-            let mut last = 0.0;
-            for x in &mut signal {
-                last = dull * last + crate::vector::normal_pair(rng)[0];
-                *x = last;
-            }
-            crate::sources::level(&mut signal, ranges.sample_rate_hz);
+            let dry = !signals.is_empty() && rng.random::<f64>() < ranges.realism.point_sound;
+            let signal = if dry { dry_part(rng, signals, ranges) } else { broadband(rng, ranges) };
             let level_db = even(rng, ranges.point_noise_db);
             talkers.push(Talker { level_db, named: false, ..Talker::new(signal, Path::Still(place)) });
         }
     }
+    let realism = &ranges.realism;
+    let body = Body::that_fits(array).filter(|_| rng.random::<f64>() < realism.mounted).unwrap_or_default();
+    let pattern = if body == Body::Open && rng.random::<f64>() < realism.patterned {
+        CapsulePattern::Outward { alpha: even(rng, realism.alpha) }
+    } else {
+        CapsulePattern::Pressure
+    };
+    let dead = usize::from(array.active_len() > 4 && rng.random::<f64>() < realism.dead);
     Scene::new(SceneParts {
         sample_rate_hz: ranges.sample_rate_hz,
         duration_s: ranges.duration_s,
         space: Space::Room(room),
         array: array.clone(),
         array_position_m: centre,
-        array_rotation: Rotation::random(rng),
+        array_rotation: if matches!(body, Body::Head { .. }) { upright(rng) } else { Rotation::random(rng) },
         talkers,
         sensor_snr_db: Some(even(rng, ranges.sensor_snr_db)),
         diffuse: Some(DiffuseNoise {
             snr_db: even(rng, ranges.diffuse_snr_db),
             slope_db_per_octave: even(rng, ranges.diffuse_slope_db),
         }),
-        imperfections: ranges.imperfections,
+        body,
+        pattern,
+        imperfections: Imperfections { dead: ranges.imperfections.dead + dead, ..ranges.imperfections },
         seed: rng.random(),
     })
+}
+
+/// A random turn about the vertical and a nod of some 10°: how heads are held.
+fn upright(rng: &mut SmallRng) -> Rotation {
+    let (s, c) = even(rng, [0.0, std::f64::consts::PI]).sin_cos();
+    let [a, b] = crate::vector::normal_pair(rng).map(|x| 0.08 * f64::from(x));
+    Rotation::from_quaternion([c, c * a - s * b, c * b + s * a, s]).unwrap_or_else(|_| Rotation::random(rng))
+}
+
+/// Some way to face: any azimuth, near the horizon.
+fn facing(rng: &mut SmallRng, ranges: &SceneRanges) -> Directivity {
+    let (s, c) = even(rng, [0.0, std::f64::consts::TAU]).sin_cos();
+    let up = 0.2 * f64::from(crate::vector::normal_pair(rng)[0]);
+    Directivity { axis: [c, s, up], back_db: even(rng, ranges.realism.back_db) }
+}
+
+/// Silences the beginning, the end or a piece in the middle, with fades of 5 ms.
+fn halt(rng: &mut SmallRng, signal: &mut [f32], sample_rate_hz: u32) {
+    let length = signal.len() as f64;
+    let fade = 0.005 * f64::from(sample_rate_hz);
+    for part in 0..3 {
+        if rng.random::<bool>() {
+            continue;
+        }
+        let size = length * even(rng, [0.05, 0.4]);
+        let first = match part {
+            0 => 0.0,
+            1 => length - size,
+            _ => even(rng, [0.0, length - size]),
+        };
+        for n in first as usize..((first + size) as usize).min(signal.len()) {
+            // The scene's edges need no fade.
+            let before = if first == 0.0 { f64::INFINITY } else { n as f64 - first };
+            let after = if part == 1 { f64::INFINITY } else { first + size - n as f64 };
+            signal[n] *= (1.0 - before.min(after) / fade).max(0.0) as f32;
+        }
+    }
+}
+
+/// Noise for the whole scene, from white to dull.
+fn broadband(rng: &mut SmallRng, ranges: &SceneRanges) -> Vec<f32> {
+    let mut signal = vec![0.0; (ranges.duration_s * f64::from(ranges.sample_rate_hz)) as usize];
+    let dull = rng.random_range(0.0..0.95f32);
+    let mut last = 0.0;
+    for x in &mut signal {
+        last = dull * last + crate::vector::normal_pair(rng)[0];
+        *x = last;
+    }
+    crate::sources::level(&mut signal, ranges.sample_rate_hz);
+    signal
 }
 
 /// A part of a random signal, as long as the scene; a short signal is all there is.

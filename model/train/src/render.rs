@@ -2,21 +2,24 @@
 
 use rand::Rng;
 
-use crate::convolve::Convolver;
-use crate::diffuse::isotropic_noise;
-use crate::response::{LEAD, Space, early, tail};
+use crate::convolve::convolve;
+use crate::diffuse::{Noise, add_noise};
+use crate::moving::{Moving, faded};
+use crate::response::{LEAD, Receiver, Space};
 use crate::scene::{Scene, Talker};
 use crate::truth::Activity;
 use crate::vector::{add, normal_pair, stream};
 
 /// The loudest sample of a rendered scene: −6 dBFS.
 pub const PEAK: f32 = 0.501_187_2;
-/// Moving talkers hold still for at most this many seconds at a time, with sin² fades between.
-const LONGEST_STEP_S: f64 = 0.032;
+/// Reflections of moving talkers hold still for at most this many seconds at a time, with sin² fades between.
+const LONGEST_STEP_S: f64 = 0.25;
 /// … and for at least this many, however fast they run.
-const SHORTEST_STEP_S: f64 = 0.004;
-/// … and move at most this far between two steps, in metres, so that the fades do not comb.
-const STEP_M: f64 = 0.01;
+const SHORTEST_STEP_S: f64 = 0.008;
+/// … while the talker moves at most this far, in metres.
+const STEP_M: f64 = 0.15;
+/// A body turns its ear to a moving talker in steps of this many metres.
+const BODY_STEP_M: f64 = 0.02;
 
 /// Random streams of a scene.
 const SENSOR_STREAM: u64 = 0;
@@ -43,17 +46,12 @@ impl Scene {
         let rate = f64::from(parts.sample_rate_hz);
         let frames = self.frames();
         let errors = self.capsule_errors();
-        let capsules: Vec<_> = self
-            .capsules_m()
-            .iter()
-            .zip(&errors)
-            .map(|(&p, e)| add(p, parts.array_rotation.apply(e.offset_m)))
-            .collect();
-        let relative: Vec<_> =
+        let places: Vec<_> =
             parts.array.relative_positions_m().iter().zip(&errors).map(|(&p, e)| add(p, e.offset_m)).collect();
+        let delays: Vec<_> = errors.iter().map(|e| e.delay_s).collect();
+        let receiver = Receiver::new(parts, &places, &delays);
 
-        let mut convolver = Convolver::default();
-        let mut heard = vec![vec![0.0f32; frames]; capsules.len()];
+        let mut heard = vec![vec![0.0f32; frames]; places.len()];
         for (index, talker) in parts.talkers.iter().enumerate() {
             let (start, gain) = self.start_and_gain(talker);
             if start >= frames {
@@ -64,22 +62,23 @@ impl Scene {
             if let Space::Room(_) = &parts.space {
                 signal = without_rumble(&signal, rate);
             }
-            self.render_early(talker, &signal, start, &capsules, &mut convolver, &mut heard);
-            if let Space::Room(room) = &parts.space {
-                let responses = tail(room, &relative, rate, &mut stream(parts.seed, TAIL_STREAM + index as u64));
-                let taps = responses.first().map_or(0, Vec::len);
-                if taps > 0 {
-                    let mut spectra = convolver.spectra(&signal, taps);
-                    for (response, out) in responses.iter().zip(&mut heard) {
-                        spectra.convolve_add(response, out, start as i64 - LEAD as i64);
-                    }
-                }
+            if signal.iter().all(|&x| x == 0.0) {
+                continue;
+            }
+            let mut tail = stream(parts.seed, TAIL_STREAM + index as u64);
+            if talker.path.top_speed_m_s() == 0.0 {
+                let directivity = talker.directivity.as_ref();
+                let at_most = frames - start + LEAD;
+                let responses = receiver.still(&parts.space, talker.path.at(0.0), directivity, &mut tail, at_most);
+                convolve(&signal, start as i64 - LEAD as i64, &responses, &mut heard);
+            } else {
+                self.render_moving(&receiver, talker, &signal, start, &mut tail, &mut heard);
             }
         }
         for (out, error) in heard.iter_mut().zip(&errors) {
             out.iter_mut().for_each(|x| *x *= error.gain);
         }
-        self.add_noise(&relative, &mut heard);
+        self.add_noise(&receiver, &errors, &mut heard);
 
         let peak = heard.iter().flatten().fold(0.0f32, |m, x| m.max(x.abs()));
         let gain = if peak > 0.0 { PEAK / peak } else { 1.0 };
@@ -94,50 +93,61 @@ impl Scene {
         Rendered { sample_rate_hz: parts.sample_rate_hz, channels, gain: f64::from(gain) }
     }
 
-    fn render_early(
+    /// Direct sound at every moment from where the talker is, reflections from where it is for some moments, the tail from nowhere.
+    fn render_moving(
         &self,
+        receiver: &Receiver,
         talker: &Talker,
         signal: &[f32],
         start: usize,
-        capsules: &[[f64; 3]],
-        convolver: &mut Convolver,
+        tail: &mut rand::rngs::SmallRng,
         heard: &mut [Vec<f32>],
     ) {
         let parts = self.parts();
         let rate = f64::from(parts.sample_rate_hz);
-        let mut add_piece = |piece: &[f32], first: i64, source: [f64; 3]| {
-            let responses = early(&parts.space, source, parts.array_position_m, capsules, rate);
-            let mut spectra = convolver.spectra(piece, responses.first().map_or(1, Vec::len));
-            for (response, out) in responses.iter().zip(heard.iter_mut()) {
-                spectra.convolve_add(response, out, first - LEAD as i64);
-            }
-        };
+        let frames = self.frames();
+        let at_most = frames - start + LEAD;
+        let place = |first: i64| talker.path.at((start as i64 + first) as f64 / rate);
         let speed = talker.path.top_speed_m_s();
-        if speed == 0.0 {
-            add_piece(signal, start as i64, talker.path.at(0.0));
+        if let Space::Room(room) = &parts.space {
+            let first = start as i64 - LEAD as i64;
+            convolve(signal, first, &receiver.tail(room, tail, at_most), heard);
+            let step = (STEP_M / speed).clamp(SHORTEST_STEP_S, LONGEST_STEP_S) * rate;
+            faded(signal, step, |piece, at, centre| {
+                let responses = receiver.reflections(room, place(centre), talker.directivity.as_ref(), at_most);
+                convolve(piece, first + at, &responses, heard);
+            });
+        }
+        let direct = Moving {
+            path: &talker.path,
+            start_frame: start as f64,
+            rate,
+            speed_m_s: parts.space.speed_m_s(),
+            kernels: receiver.kernels(),
+        };
+        let signal = match &talker.directivity {
+            Some(directivity) => &direct.beamed(signal, directivity, parts.array_position_m),
+            None => signal,
+        };
+        if receiver.is_open() {
+            for (ear, out) in heard.iter_mut().enumerate() {
+                let point = receiver.point_in_space(Some(ear));
+                direct.add(signal, point, out, |from| receiver.gain_and_delay(ear, receiver.seen(from)));
+            }
             return;
         }
-        // Windows of two steps, centred on the steps, whose sin² fades add up to one.
-        let step = (STEP_M / speed).clamp(SHORTEST_STEP_S, LONGEST_STEP_S) * rate;
-        let step = (step.round() as usize).max(1);
-        let window: Vec<f32> = (0..2 * step)
-            .map(|n| (std::f64::consts::FRAC_PI_2 * (n as f64 + 0.5) / step as f64).sin().powi(2) as f32)
-            .collect();
-        let mut piece = vec![0.0; 2 * step];
-        for centre in (0..=signal.len() + step).step_by(step) {
-            let first = centre as i64 - step as i64;
-            for (n, (p, w)) in piece.iter_mut().zip(&window).enumerate() {
-                let x = usize::try_from(first + n as i64).ok().and_then(|at| signal.get(at)).copied().unwrap_or(0.0);
-                *p = w * x;
-            }
-            if piece.iter().any(|&x| x != 0.0) {
-                let place = talker.path.at((start + centre) as f64 / rate);
-                add_piece(&piece, start as i64 + first, place);
-            }
-        }
+        let mut centre = vec![0.0; frames];
+        direct.add(signal, receiver.point_in_space(None), &mut centre, |_| (1.0, 0.0));
+        let step = (BODY_STEP_M / speed).clamp(SHORTEST_STEP_S, LONGEST_STEP_S) * rate;
+        faded(&centre, step, |piece, at, middle| {
+            // What is heard now left the talker a little earlier; it has hardly moved.
+            let from = receiver.seen(talker.path.at(middle as f64 / rate));
+            let responses: Vec<_> = (0..heard.len()).map(|ear| receiver.surface_response(ear, from)).collect();
+            convolve(piece, at - LEAD as i64, &responses, heard);
+        });
     }
 
-    fn add_noise(&self, relative: &[[f64; 3]], heard: &mut [Vec<f32>]) {
+    fn add_noise(&self, receiver: &Receiver, errors: &[CapsuleError], heard: &mut [Vec<f32>]) {
         let parts = self.parts();
         if parts.sensor_snr_db.is_none() && parts.diffuse.is_none() {
             return;
@@ -147,29 +157,13 @@ impl Scene {
         // Nobody speaks: noise has a level of its own, and the two kinds keep their ratio.
         let power = if share > 0.0 && power > 0.0 { power } else { 1.0 };
         let level = |snr_db: f64| (power * 10f64.powf(-snr_db / 10.0)).sqrt() as f32;
-        if let Some(diffuse) = parts.diffuse {
-            let noise = isotropic_noise(
-                relative,
-                parts.space.speed_m_s(),
-                f64::from(parts.sample_rate_hz),
-                self.frames(),
-                diffuse.slope_db_per_octave,
-                stream(parts.seed, DIFFUSE_STREAM).random(),
-            );
-            let level = level(diffuse.snr_db);
-            for (out, noise) in heard.iter_mut().zip(&noise) {
-                out.iter_mut().zip(noise).for_each(|(o, n)| *o += level * n);
-            }
-        }
-        if let Some(snr_db) = parts.sensor_snr_db {
-            let level = level(snr_db);
-            let mut rng = stream(parts.seed, SENSOR_STREAM);
-            for out in heard {
-                for pair in out.chunks_mut(2) {
-                    pair.iter_mut().zip(normal_pair(&mut rng)).for_each(|(o, n)| *o += level * n);
-                }
-            }
-        }
+        let noise = Noise {
+            diffuse: parts.diffuse.map(|d| (level(d.snr_db), d.slope_db_per_octave)),
+            sensor: parts.sensor_snr_db.map(level),
+            seeds: [DIFFUSE_STREAM, SENSOR_STREAM].map(|s| stream(parts.seed, s).random()),
+        };
+        let dead: Vec<_> = errors.iter().map(|e| e.gain == 0.0).collect();
+        add_noise(receiver, &noise, &dead, heard);
     }
 
     /// The share of the scene's time in which any talker speaks, 0 … 1.
@@ -192,18 +186,28 @@ impl Scene {
     fn capsule_errors(&self) -> Vec<CapsuleError> {
         let parts = self.parts();
         let mut rng = stream(parts.seed, CAPSULE_STREAM);
-        parts
+        let wanted = parts.imperfections;
+        let mut errors: Vec<_> = parts
             .array
             .active()
             .map(|_| {
-                let [[x, y], [z, _]] = [normal_pair(&mut rng), normal_pair(&mut rng)];
-                let gain_db = rng.random_range(-1.0..=1.0) * parts.imperfections.gain_db;
+                let [[x, y], [z, delay]] = [normal_pair(&mut rng), normal_pair(&mut rng)];
+                let gain_db = rng.random_range(-1.0..=1.0) * wanted.gain_db;
                 CapsuleError {
-                    offset_m: [x, y, z].map(|e| f64::from(e) * parts.imperfections.position_m),
+                    offset_m: [x, y, z].map(|e| f64::from(e) * wanted.position_m),
                     gain: 10f64.powf(gain_db / 20.0) as f32,
+                    delay_s: f64::from(delay) * wanted.delay_s,
                 }
             })
-            .collect()
+            .collect();
+        // The first of a shuffled order (Fisher and Yates).
+        let mut order: Vec<usize> = (0..errors.len()).collect();
+        for i in 0..wanted.dead.min(errors.len()) {
+            let other = rng.random_range(i..order.len());
+            order.swap(i, other);
+            errors[order[i]].gain = 0.0;
+        }
+        errors
     }
 }
 
@@ -233,7 +237,9 @@ fn without_rumble(signal: &[f32], rate: f64) -> Vec<f32> {
 struct CapsuleError {
     /// In the array's own frame, metres.
     offset_m: [f64; 3],
+    /// 0 for a dead capsule.
     gain: f32,
+    delay_s: f64,
 }
 
 /// Mean square over all channels and frames.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::vector::{distance, sphere_points};
+use crate::vector::sphere_points;
 
 /// Edges may measure this much, in metres.
 pub const SIZE_RANGE_M: std::ops::RangeInclusive<f64> = 0.5..=100.0;
@@ -12,6 +12,8 @@ pub const T60_RANGE_S: std::ops::RangeInclusive<f64> = 0.05..=10.0;
 pub const SPEED_RANGE_M_S: std::ops::RangeInclusive<f64> = 100.0..=2000.0;
 /// Reflections are exact image sources up to this age, in seconds; later ones are diffuse.
 pub const EARLY_S: f64 = 0.08;
+/// Slopes of the walls' absorption; see [`Room::with_wall_slope`].
+pub const WALL_SLOPE_RANGE: std::ops::RangeInclusive<f64> = 0.0..=0.5;
 /// Spreading is 1/r down to this distance in metres, and constant nearer, where a point source would have no bound.
 pub const NEAREST_M: f64 = 0.05;
 
@@ -21,8 +23,9 @@ pub struct Room {
     size_m: [f64; 3],
     t60_s: f64,
     speed_m_s: f64,
-    /// ln of the pressure reflection factor of a wall, below 0.
+    /// ln of the pressure reflection factor of a wall at 1 kHz, below 0.
     ln_reflection: f64,
+    wall_slope: f64,
 }
 
 /// Why numbers are not a room.
@@ -43,6 +46,11 @@ pub enum RoomError {
     /// A speed of sound outside [`SPEED_RANGE_M_S`].
     Speed {
         /// As given, in metres a second.
+        found: f64,
+    },
+    /// A slope of the walls' absorption outside [`WALL_SLOPE_RANGE`].
+    WallSlope {
+        /// As given.
         found: f64,
     },
 }
@@ -68,6 +76,12 @@ impl fmt::Display for RoomError {
                 SPEED_RANGE_M_S.start(),
                 SPEED_RANGE_M_S.end()
             ),
+            Self::WallSlope { found } => write!(
+                f,
+                "room: expected a slope of the walls' absorption of {} to {}, found {found}",
+                WALL_SLOPE_RANGE.start(),
+                WALL_SLOPE_RANGE.end()
+            ),
         }
     }
 }
@@ -79,8 +93,12 @@ impl std::error::Error for RoomError {}
 pub struct Image {
     /// Where the image stands, in room coordinates, metres.
     pub position_m: [f64; 3],
-    /// Pressure factor of all walls on the way, 0 … 1; spreading not included.
+    /// Pressure factor of all walls on the way at 1 kHz, 0 … 1; spreading not included.
     pub reflection: f64,
+    /// Walls on the way; 0 for the source itself.
+    pub order: u64,
+    /// Along which axes the image is a mirrored one, and so emits mirrored as well.
+    pub mirrored: [bool; 3],
 }
 
 impl Room {
@@ -104,7 +122,32 @@ impl Room {
         let [x, y, z] = size_m;
         let (volume, surface) = (x * y * z, 2.0 * (x * y + y * z + z * x));
         let ln_energy = -24.0 * std::f64::consts::LN_10 * volume / (speed_m_s * surface * t60_s);
-        Ok(Self { size_m, t60_s, speed_m_s, ln_reflection: ln_energy / 2.0 })
+        Ok(Self { size_m, t60_s, speed_m_s, ln_reflection: ln_energy / 2.0, wall_slope: 0.0 })
+    }
+
+    /// The room with walls that absorb more at high frequencies.
+    ///
+    /// The reverberation time and the walls' absorption are those at 1 kHz. For each octave above it the decay in decibels a second
+    /// grows by the share `slope` of that at 1 kHz: 0.25 makes sound at 4 kHz decay 1.5 times as fast. Below 500 Hz and above 11 kHz the
+    /// decay stays what it is there. 0, all frequencies alike, is the default.
+    ///
+    /// # Errors
+    /// [`RoomError::WallSlope`] for a slope outside [`WALL_SLOPE_RANGE`].
+    pub fn with_wall_slope(self, slope: f64) -> Result<Self, RoomError> {
+        if !WALL_SLOPE_RANGE.contains(&slope) {
+            return Err(RoomError::WallSlope { found: slope });
+        }
+        Ok(Self { wall_slope: slope, ..self })
+    }
+
+    /// Growth of the decay with each octave, as a share of that at 1 kHz; see [`Room::with_wall_slope`].
+    pub fn wall_slope(&self) -> f64 {
+        self.wall_slope
+    }
+
+    /// Tilt, in nepers an octave, of sound whose pressure the walls have brought to `reflection` at 1 kHz.
+    pub(crate) fn tilt(&self, reflection: f64) -> f64 {
+        -self.wall_slope * reflection.max(1e-6).ln()
     }
 
     /// Length, width and height in metres.
@@ -112,7 +155,7 @@ impl Room {
         self.size_m
     }
 
-    /// Reverberation time in seconds.
+    /// Reverberation time in seconds, at 1 kHz.
     pub fn t60_s(&self) -> f64 {
         self.t60_s
     }
@@ -149,13 +192,13 @@ impl Room {
             (-most..=most)
                 .map(move |m| {
                     let position = if m % 2 == 0 { m as f64 * size + source } else { (m + 1) as f64 * size - source };
-                    (position, (position - listener).powi(2), m.unsigned_abs())
+                    (position, (position - listener).powi(2), m)
                 })
                 .filter(|&(_, square, _)| square <= reach * reach)
-                .collect::<Vec<_>>()
+                .collect::<Vec<(f64, f64, i64)>>()
         };
         let (xs, ys, zs) = (along(0), along(1), along(2));
-        let deepest = xs.iter().chain(&ys).chain(&zs).map(|v| v.2).max().unwrap_or(0) * 3;
+        let deepest = xs.iter().chain(&ys).chain(&zs).map(|v| v.2.unsigned_abs()).max().unwrap_or(0) * 3;
         let factors: Vec<f64> = (0..=deepest).map(|n| (n as f64 * self.ln_reflection).exp()).collect();
         let mut images = Vec::new();
         for &(x, dx, nx) in &xs {
@@ -165,7 +208,13 @@ impl Room {
                 }
                 for &(z, dz, nz) in &zs {
                     if dx + dy + dz <= reach * reach {
-                        images.push(Image { position_m: [x, y, z], reflection: factors[(nx + ny + nz) as usize] });
+                        let order = [nx, ny, nz].map(i64::unsigned_abs).iter().sum();
+                        images.push(Image {
+                            position_m: [x, y, z],
+                            reflection: factors[order as usize],
+                            order,
+                            mirrored: [nx, ny, nz].map(|n| n % 2 != 0),
+                        });
                     }
                 }
             }
@@ -192,15 +241,10 @@ impl Room {
     }
 }
 
-/// Pressure factor of spreading over a distance in metres: 1 at 1 m.
-pub(crate) fn spreading(from_m: [f64; 3], to_m: [f64; 3]) -> (f64, f64) {
-    let d = distance(from_m, to_m);
-    (d, 1.0 / d.max(NEAREST_M))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::distance;
 
     #[test]
     fn eyring_gives_the_absorption() {
@@ -230,5 +274,7 @@ mod tests {
         assert_eq!(error([5.0, 0.1, 3.0], 0.5, 343.0), "room: expected 0.5 to 100 m along y, found 0.1 m");
         assert!(error([5.0, 4.0, 3.0], f64::NAN, 343.0).contains("found NaN s"));
         assert!(error([5.0, 4.0, 3.0], 0.3, 0.0).contains("found 0 m/s"));
+        let slope = Room::new([5.0, 4.0, 3.0], 0.3, 343.0).unwrap().with_wall_slope(2.0).unwrap_err();
+        assert!(slope.to_string().contains("found 2"));
     }
 }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use spherescope_dsp::{MicArray, Rotation};
 
+use crate::body::{Body, CapsulePattern};
 use crate::path::Path;
 use crate::response::Space;
 use crate::room::{RoomError, SPEED_RANGE_M_S};
 use crate::truth::Truth;
-use crate::vector::add;
+use crate::vector::{add, dot, norm};
 
 /// Sample rates in Hz that scenes may have.
 pub const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=768_000;
@@ -31,12 +32,50 @@ pub struct Talker {
     pub path: Path,
     /// Whether the truth names it. A fan or a radio in the corner is heard and not named.
     pub named: bool,
+    /// Where the source faces, if it does not send to all directions alike.
+    pub directivity: Option<Directivity>,
 }
 
 impl Talker {
-    /// A talker who starts at once, at the signal's own level, and is part of the truth.
+    /// A talker who starts at once, at the signal's own level, sends to all directions alike and is part of the truth.
     pub fn new(signal: Vec<f32>, path: Path) -> Self {
-        Self { signal, start_s: 0.0, level_db: 0.0, path, named: true }
+        Self { signal, start_s: 0.0, level_db: 0.0, path, named: true, directivity: None }
+    }
+}
+
+/// A broad beam, as mouths and small loudspeakers have: nearly all directions alike at low frequencies, narrower towards high ones.
+///
+/// In front a source is as loud as without a beam. At an angle θ from its axis it loses (1 − cos θ)/2 of what it loses behind:
+/// [`Directivity::back_db`] at 1 kHz and 5/6 of that more with each octave (less below, down to 500 Hz). With 6 dB behind: 1 dB at 500 Hz,
+/// 6 dB at 1 kHz, 16 dB at 4 kHz, near what W. T. Chu and A. C. C. Warnock measured on talkers (NRC report IRC-RR-104, 2002).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Directivity {
+    /// Where the source faces, in the axes of the space; any length above 0.
+    pub axis: [f64; 3],
+    /// Loss behind the source at 1 kHz in decibels, 0 … 18.
+    pub back_db: f64,
+}
+
+impl Directivity {
+    /// Loss behind grows by this share of [`Directivity::back_db`] with each octave.
+    const GROWTH: f64 = 5.0 / 6.0;
+
+    /// Pressure gain at 1 kHz and loss in nepers an octave towards the unit vector `leaving`.
+    pub(crate) fn towards(&self, leaving: [f64; 3]) -> (f64, f64) {
+        let cos = dot(self.axis, leaving) / norm(self.axis).max(1e-12);
+        let nepers = self.back_db * std::f64::consts::LN_10 / 20.0 * (0.5 - 0.5 * cos.clamp(-1.0, 1.0));
+        ((-nepers).exp(), Self::GROWTH * nepers)
+    }
+
+    fn fault(&self) -> Option<String> {
+        let length = norm(self.axis);
+        if !(length.is_finite() && length > 1e-9) {
+            Some(format!("expected an axis longer than 0, found {:?}", self.axis))
+        } else if !(0.0..=18.0).contains(&self.back_db) {
+            Some(format!("expected a loss behind of 0 to 18 dB, found {}", self.back_db))
+        } else {
+            None
+        }
     }
 }
 
@@ -56,6 +95,10 @@ pub struct Imperfections {
     pub position_m: f64,
     /// Gains are drawn evenly from ± this many decibels.
     pub gain_db: f64,
+    /// Standard deviation of a capsule's own delay, in seconds: converters and filters that differ.
+    pub delay_s: f64,
+    /// Capsules that hear nothing and have their sensor's noise only; drawn from all.
+    pub dead: usize,
 }
 
 /// Everything that a scene is made of. [`Scene::new`] checks it.
@@ -79,10 +122,61 @@ pub struct SceneParts {
     pub sensor_snr_db: Option<f64>,
     /// Noise from everywhere.
     pub diffuse: Option<DiffuseNoise>,
+    /// What the array is mounted on.
+    pub body: Body,
+    /// How the capsules listen. Capsules on a body listen to pressure, whatever this says.
+    pub pattern: CapsulePattern,
     /// Errors of the capsules.
     pub imperfections: Imperfections,
     /// What noise, diffuse tails and imperfections are drawn from.
     pub seed: u64,
+}
+
+impl SceneParts {
+    fn check_body(&self) -> Result<(), SceneError> {
+        let capsules = self.array.active_len();
+        if let Some((name, found)) = self.body.fault().or_else(|| self.pattern.fault(capsules)) {
+            return Err(SceneError::Number { name, found });
+        }
+        if self.body == Body::Open {
+            return Ok(());
+        }
+        for (capsule, c) in self.array.active().enumerate() {
+            let distance_m = norm(c.position_m);
+            let towards = c.position_m.map(|x| x / distance_m.max(1e-9));
+            let surface_m = self.body.surface_m(towards).unwrap_or(distance_m);
+            if distance_m == 0.0 || (distance_m - surface_m).abs() > (0.05 * surface_m).max(0.002) {
+                return Err(SceneError::OffBody { capsule, distance_m, surface_m });
+            }
+        }
+        Ok(())
+    }
+
+    /// A space with an open array of pressure capsules in it, unturned: no talkers, no noise, no errors, seed 0. The rest is for
+    /// `SceneParts { …, ..SceneParts::new(…) }`.
+    pub fn new(
+        sample_rate_hz: u32,
+        duration_s: f64,
+        space: Space,
+        array: MicArray,
+        array_position_m: [f64; 3],
+    ) -> Self {
+        Self {
+            sample_rate_hz,
+            duration_s,
+            space,
+            array,
+            array_position_m,
+            array_rotation: Rotation::IDENTITY,
+            talkers: Vec::new(),
+            sensor_snr_db: None,
+            diffuse: None,
+            body: Body::Open,
+            pattern: CapsulePattern::Pressure,
+            imperfections: Imperfections::default(),
+            seed: 0,
+        }
+    }
 }
 
 /// A validated scene.
@@ -145,6 +239,15 @@ pub enum SceneError {
         /// As given.
         found: f64,
     },
+    /// A capsule is not on the surface of the body: more than a twentieth and 2 mm away.
+    OffBody {
+        /// The capsule.
+        capsule: usize,
+        /// Its distance from the body's centre, the origin of the layout, in metres.
+        distance_m: f64,
+        /// Distance of the surface in that direction, in metres.
+        surface_m: f64,
+    },
     /// Random scenes: no dry sounds were given.
     NoSignals,
     /// Random scenes: no place was found that keeps all distances.
@@ -193,6 +296,10 @@ impl fmt::Display for SceneError {
                 write!(f, "talker {talker}: expected finite samples, found one that is not at frame {frame}")
             }
             Self::Number { name, found } => write!(f, "expected a finite {name}, found {found}"),
+            Self::OffBody { capsule, distance_m, surface_m } => write!(
+                f,
+                "capsule {capsule}: expected a place on the body, {surface_m:.4} m from the layout's origin, found {distance_m:.4} m"
+            ),
             Self::NoSignals => write!(f, "expected at least one dry sound that is not silent, found none"),
             Self::NoPlace { what } => write!(f, "expected room for {what}, found none that keeps all distances"),
             Self::Range { name, low, high } => write!(f, "expected a range of {name}, found {low} to {high}"),
@@ -226,11 +333,13 @@ impl Scene {
             ("slope of the diffuse noise in dB an octave", parts.diffuse.map_or(0.0, |d| d.slope_db_per_octave)),
             ("error of position in metres", parts.imperfections.position_m),
             ("error of gain in dB", parts.imperfections.gain_db),
+            ("error of delay in seconds", parts.imperfections.delay_s),
         ] {
             if !found.is_finite() || (name.starts_with("error") && found < 0.0) {
                 return Err(SceneError::Number { name, found });
             }
         }
+        parts.check_body()?;
         let scene = Self { parts };
         for (capsule, position_m) in scene.capsules_m().into_iter().enumerate() {
             if !scene.holds(position_m) {
@@ -250,7 +359,7 @@ impl Scene {
             } else if !talker.level_db.is_finite() {
                 Some(format!("expected a finite level in dB, found {}", talker.level_db))
             } else {
-                None
+                talker.directivity.and_then(|d| d.fault())
             }
         });
         if let Some(fault) = fault {

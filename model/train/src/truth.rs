@@ -8,7 +8,7 @@ use crate::scene::Scene;
 use crate::vector::{norm, sub, unrotate};
 
 /// A sample counts as sound when the energy around it is at most this many decibels below the signal's loudest moment.
-pub const ACTIVE_BELOW_PEAK_DB: f64 = 30.0;
+pub const ACTIVE_BELOW_PEAK_DB: f64 = 20.0;
 /// The energy around a sample is the mean over this many seconds, centred.
 pub const ENVELOPE_S: f64 = 0.016;
 

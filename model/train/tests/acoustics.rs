@@ -22,6 +22,8 @@ fn free_field(array: MicArray, talkers: Vec<Talker>, duration_s: f64) -> ScenePa
         talkers,
         sensor_snr_db: None,
         diffuse: None,
+        body: Default::default(),
+        pattern: Default::default(),
         imperfections: Imperfections::default(),
         seed: 1,
     }
@@ -116,7 +118,7 @@ proptest! {
         let mut parts = free_field(random_array(seed, 4).unwrap(), talkers(&ways), 0.5);
         parts.diffuse = Some(DiffuseNoise { snr_db: 10.0, slope_db_per_octave: -3.0 });
         parts.sensor_snr_db = Some(20.0);
-        parts.imperfections = Imperfections { position_m: 0.001, gain_db: 2.0 };
+        parts.imperfections = Imperfections { position_m: 0.001, gain_db: 2.0, delay_s: 1e-6, dead: 0 };
         let still = Scene::new(parts.clone()).unwrap();
         parts.array_rotation = turn;
         parts.talkers = talkers(&ways.map(|w| apply(&turn, &w)));

@@ -19,6 +19,8 @@ fn parts(talkers: Vec<Talker>) -> SceneParts {
         talkers,
         sensor_snr_db: None,
         diffuse: None,
+        body: Default::default(),
+        pattern: Default::default(),
         imperfections: Imperfections::default(),
         seed: 1,
     }
