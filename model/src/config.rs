@@ -27,6 +27,72 @@ pub struct Config {
 pub enum AuGeonetConfig {
     /// Steered response on a quadrature of the sphere, then spherical convolutions.
     Lifted(LiftedConfig),
+    /// Relative phases and relative positions, attention over channels: the paper's.
+    Paper(PaperConfig),
+}
+
+/// Sizes and variants of the paper's AuGeonet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperConfig {
+    /// K, frequency bins of the front end.
+    pub bins: usize,
+    /// Where the bins begin and end before training, in Hz.
+    pub range_hz: [f32; 2],
+    /// How they are spread.
+    pub bin_map: BinMap,
+    /// M, features of a channel; a multiple of 4 and of the heads.
+    pub channels: usize,
+    /// G, size of the latent space.
+    pub latent: usize,
+    /// O, output layers; the last one is used.
+    pub outputs: usize,
+    /// Heads of the attention.
+    pub heads: usize,
+    /// Blocks of the channel-invariant extractor.
+    pub extractor: usize,
+    /// Dual-path blocks.
+    pub dual_paths: usize,
+    /// The relative position encoding.
+    pub encoding: RelativeEncoding,
+    /// Whether the geometry scales and shifts the first features.
+    pub film: bool,
+    /// What is heard of the phases.
+    pub phase: Phase,
+    /// Directions of a grid that is learned by heart in place of Gridnet; 0 for Gridnet.
+    pub fixed_grid: usize,
+}
+
+/// How bins are spread over their range before training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BinMap {
+    /// Dense in the middle: the paper's logit map.
+    Logit,
+    /// Evenly, as a DFT.
+    Uniform,
+}
+
+/// Relative microphone position encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelativeEncoding {
+    /// Angles modulate the frequency.
+    Fm,
+    /// Angles modulate the phase.
+    Pm,
+    /// No encoding; the geometry vector beside the spectrum is all there is.
+    None,
+}
+
+/// What the network hears of the phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// GCC-PHAT against the reference capsule.
+    GccPhat,
+    /// Raw coefficients of every capsule.
+    Raw,
 }
 
 /// Sizes of the lifted AuGeonet.
@@ -49,6 +115,13 @@ pub struct LiftedConfig {
     pub fields: usize,
     /// O, output layers; the last one is used.
     pub outputs: usize,
+    /// Hidden units that weigh each bin in each frame by its evidence; 0 for bins that always count the same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub evidence: usize,
+}
+
+fn is_zero(x: &usize) -> bool {
+    *x == 0
 }
 
 impl Config {
@@ -65,22 +138,74 @@ impl Config {
                 return Err(format!("{name}: expected 0.001 to {most}, found {value}"));
             }
         }
-        let AuGeonetConfig::Lifted(c) = &self.augeonet;
-        for (name, value, most) in [
-            ("bins", c.bins, 4096),
-            ("quadrature", c.quadrature, 8192),
-            ("bands", c.bands, 256),
-            ("channels", c.channels, 1024),
-            ("blocks", c.blocks, 64),
-            ("fields", c.fields, 64),
-            ("outputs", c.outputs, 16),
-        ] {
-            if !(1..=most).contains(&value) {
-                return Err(format!("{name}: expected 1 to {most}, found {value}"));
+        match &self.augeonet {
+            AuGeonetConfig::Lifted(c) => c.check(),
+            AuGeonetConfig::Paper(c) => c.check(),
+        }
+    }
+
+    /// O, the number of output layers.
+    pub fn outputs(&self) -> usize {
+        match &self.augeonet {
+            AuGeonetConfig::Lifted(c) => c.outputs,
+            AuGeonetConfig::Paper(c) => c.outputs,
+        }
+    }
+}
+
+/// Checks that each value lies between 1 and its limit.
+fn within<const N: usize>(values: [(&str, usize, usize); N]) -> Result<(), String> {
+    for (name, value, most) in values {
+        if !(1..=most).contains(&value) {
+            return Err(format!("{name}: expected 1 to {most}, found {value}"));
+        }
+    }
+    Ok(())
+}
+
+impl LiftedConfig {
+    fn check(&self) -> Result<(), String> {
+        within([
+            ("bins", self.bins, 4096),
+            ("quadrature", self.quadrature, 8192),
+            ("bands", self.bands, 256),
+            ("channels", self.channels, 1024),
+            ("blocks", self.blocks, 64),
+            ("fields", self.fields, 64),
+            ("outputs", self.outputs, 16),
+        ])?;
+        for (name, value, most) in [("evidence", self.evidence, 1024), ("order", self.order, 40)] {
+            if value > most {
+                return Err(format!("{name}: expected 0 to {most}, found {value}"));
             }
         }
-        if c.order > 40 {
-            return Err(format!("order: expected 0 to 40, found {}", c.order));
+        Ok(())
+    }
+}
+
+impl PaperConfig {
+    fn check(&self) -> Result<(), String> {
+        within([
+            ("bins", self.bins, 4096),
+            ("channels", self.channels, 1024),
+            ("latent", self.latent, 4096),
+            ("outputs", self.outputs, 16),
+            ("heads", self.heads, 64),
+            ("extractor", self.extractor, 12),
+            ("dual_paths", self.dual_paths, 64),
+        ])?;
+        if !self.channels.is_multiple_of(4) || !self.channels.is_multiple_of(self.heads) {
+            return Err(format!(
+                "channels: expected a multiple of 4 and of {} heads, found {}",
+                self.heads, self.channels
+            ));
+        }
+        if self.fixed_grid > 16_384 {
+            return Err(format!("fixed_grid: expected 0 to 16384, found {}", self.fixed_grid));
+        }
+        let [low, high] = self.range_hz;
+        if !(0.0 <= low && low < high && high <= 8000.0) {
+            return Err(format!("range_hz: expected a range within 0 to 8000, found {low} to {high}"));
         }
         Ok(())
     }

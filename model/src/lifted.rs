@@ -11,14 +11,15 @@
 use candle_core::{D, Device, IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
 use spherescope_dsp::harmonics::{degrees, harmonics_len, real_harmonics};
-use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{Direction, Grid, MicArray};
 
 use crate::config::LiftedConfig;
-use crate::ops::{linear, matmul};
+use crate::evidence::{EvidenceSetup, EvidenceState, FEATURES, FRAME_FEATURES};
+use crate::network::Spectra;
+use crate::ops::{elu, gru, layer_norm, linear, matmul, mean_and_max, scale_rows};
+use crate::parameter::{Begin, Parameter};
 
-const LAYER_NORM_EPS: f32 = 1e-5;
 /// Factor on the steered response before the input layer.
 const RESPONSE_GAIN: f64 = 4.0;
 
@@ -28,12 +29,14 @@ pub struct LiftedArray {
     steering: SteeredResponse,
     /// log₁₀ spread along q, log₁₀ spread across q, log₂ C, `[Q, 3]`.
     geometry: Tensor,
+    evidence: EvidenceSetup,
 }
 
 /// What streams carry from chunk to chunk: one GRU vector per direction in each block, `[Q·B, H]`.
 #[derive(Clone, Debug)]
 pub struct LiftedState {
-    hidden: Vec<Tensor>,
+    hidden: Vec<Vec<f32>>,
+    evidence: EvidenceState,
     scratch: SteeredScratch,
 }
 
@@ -47,15 +50,25 @@ pub struct Lifted {
     harmonics: Tensor,
     /// Degree of each harmonic, `[S]`.
     degree: Tensor,
-    /// Mixing weights, bands then the plain mean, `[NB + 1, K]`.
-    mixing: Tensor,
+    /// Mixing weights of the bands, `[NB, K]`, and of the plain mean, `[1, K]`.
+    bands: Tensor,
+    mean: Tensor,
+    /// The weight of a bin from its evidence.
+    evidence: Option<[Linear; 2]>,
     input: Linear,
     blocks: Vec<SphericalBlock>,
-    /// The last output layer.
-    output: Linear,
+    outputs: Vec<Output>,
+    hop_s: f64,
+}
+
+/// One output layer and its Gridnet.
+#[derive(Debug)]
+struct Output {
+    linear: Linear,
     /// Gains of the grid representation, `[J, N + 1]`.
     grid_gain: Tensor,
-    bias: f64,
+    /// `[1]`.
+    bias: Tensor,
 }
 
 #[derive(Debug)]
@@ -86,7 +99,7 @@ impl LayerNorm {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        candle_nn::ops::layer_norm(&x.contiguous()?, &self.weight, &self.bias, LAYER_NORM_EPS)
+        layer_norm(x, &self.weight, &self.bias)
     }
 }
 
@@ -95,7 +108,7 @@ impl Lifted {
     ///
     /// # Errors
     /// A tensor that is missing or has another shape than the configuration asks for.
-    pub fn load(config: &LiftedConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+    pub fn load(config: &LiftedConfig, hop_s: f64, vb: &VarBuilder<'_>) -> Result<Self> {
         let LiftedConfig { bins, quadrature, bands, channels, order, fields, outputs, .. } = *config;
         let device = vb.device();
         let grid = Grid::fibonacci(quadrature).map_err(candle_core::Error::wrap)?;
@@ -106,21 +119,37 @@ impl Lifted {
         let bands_t = positive.broadcast_div(&positive.sum_keepdim(0)?)?.t()?;
         let mean = Tensor::full(1.0 / bins as f32, (1, bins), device)?;
         let frequencies_hz = vb.get(bins, "frequencies_hz")?.to_vec1::<f32>()?;
-        let last = outputs - 1;
+        let (gains, biases) = (vb.get((outputs, fields, order + 1), "gridnet.gain")?, vb.get(outputs, "score.bias")?);
+        let inputs = bands + 4 + if config.evidence > 0 { FRAME_FEATURES } else { 0 };
         Ok(Self {
             config: config.clone(),
             frequencies_hz: frequencies_hz.into_iter().map(f64::from).collect(),
             harmonics: harmonics_of(grid.directions(), order, device)?,
             quadrature: grid.directions().to_vec(),
             degree: Tensor::new(degree, device)?,
-            mixing: (Tensor::cat(&[bands_t, mean], 0)? * RESPONSE_GAIN)?,
-            input: Linear::load(bands + 4, channels, &vb.pp("input"))?,
+            bands: (bands_t * RESPONSE_GAIN)?,
+            mean: (mean * RESPONSE_GAIN)?,
+            evidence: match config.evidence {
+                0 => None,
+                hidden => {
+                    let vb = vb.pp("evidence");
+                    Some([Linear::load(FEATURES, hidden, &vb.pp(0))?, Linear::load(hidden, 1, &vb.pp(1))?])
+                }
+            },
+            input: Linear::load(inputs, channels, &vb.pp("input"))?,
             blocks: (0..config.blocks)
                 .map(|i| SphericalBlock::load(channels, order, &vb.pp(format!("blocks.{i}"))))
                 .collect::<Result<_>>()?,
-            output: Linear::load(channels, fields, &vb.pp(format!("outputs.{last}")))?,
-            grid_gain: vb.get((outputs, fields, order + 1), "gridnet.gain")?.i(last)?,
-            bias: f64::from(vb.get(outputs, "score.bias")?.i(last)?.to_scalar::<f32>()?),
+            outputs: (0..outputs)
+                .map(|o| {
+                    Ok(Output {
+                        linear: Linear::load(channels, fields, &vb.pp(format!("outputs.{o}")))?,
+                        grid_gain: gains.i(o)?,
+                        bias: biases.narrow(0, o, 1)?,
+                    })
+                })
+                .collect::<Result<_>>()?,
+            hop_s,
         })
     }
 
@@ -155,91 +184,181 @@ impl Lifted {
         Ok(LiftedArray {
             steering: SteeredResponse::new(array, &self.quadrature, &self.frequencies_hz, speed_of_sound_m_s),
             geometry: Tensor::from_vec(rows, (self.quadrature.len(), 3), &Device::Cpu)?,
+            evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s),
         })
     }
 
-    /// Encodes a grid: the grid representations `[D, S·J]`, needed once for each grid.
-    ///
-    /// # Errors
-    /// Of candle only.
-    pub fn encode_grid(&self, grid: &Grid) -> Result<Tensor> {
-        let y = harmonics_of(grid.directions(), self.config.order, &Device::Cpu)?;
-        let gain = self.grid_gain.t()?.contiguous()?.index_select(&self.degree, 0)?; // [S, J]
-        y.unsqueeze(2)?.broadcast_mul(&gain.unsqueeze(0)?)?.reshape((grid.len(), self.latent_len()))
+    /// Number of output layers.
+    pub fn outputs(&self) -> usize {
+        self.outputs.len()
     }
 
-    /// The state before any sound, for a batch of B streams.
+    /// Encodes directions for one output: the grid representations `[D, S·J]`, needed once for each grid.
     ///
     /// # Errors
-    /// Of candle only.
-    pub fn start(&self, batch: usize) -> Result<LiftedState> {
-        let zeros = || {
-            Tensor::zeros((self.config.quadrature * batch, self.config.channels), candle_core::DType::F32, &Device::Cpu)
-        };
-        Ok(LiftedState {
-            hidden: (0..self.config.blocks).map(|_| zeros()).collect::<Result<_>>()?,
+    /// Of candle, also for an output that does not exist.
+    pub fn encode_grid(&self, directions: &[Direction], output: usize) -> Result<Tensor> {
+        let y = harmonics_of(directions, self.config.order, &Device::Cpu)?;
+        let gain = self.output(output)?.grid_gain.t()?.contiguous()?.index_select(&self.degree, 0)?; // [S, J]
+        y.unsqueeze(2)?.broadcast_mul(&gain.unsqueeze(0)?)?.reshape((directions.len(), self.latent_len()))
+    }
+
+    fn output(&self, output: usize) -> Result<&Output> {
+        match self.outputs.get(output) {
+            Some(found) => Ok(found),
+            None => candle_core::bail!("expected one of {} outputs, found output {output}", self.outputs.len()),
+        }
+    }
+
+    /// The state before any sound.
+    pub fn start(&self) -> LiftedState {
+        LiftedState {
+            hidden: vec![vec![0.0; self.config.quadrature * self.config.channels]; self.config.blocks],
+            evidence: EvidenceState::default(),
             scratch: SteeredScratch::default(),
-        })
+        }
     }
 
-    /// Audio-geometry representations `[T, S·J]` of the last output for T frames of one stream.
-    ///
-    /// `phat` holds phase-transformed spectra `[T][C][K]` flattened.
+    /// Activations after the last block, `[Q, 1, T, H]`, for T frames of one stream.
     ///
     /// # Errors
-    /// When `phat` does not fit the array, or of candle.
-    pub fn encode_audio(
-        &self,
-        array: &LiftedArray,
-        phat: &[Complex32],
-        frames: usize,
-        state: &mut LiftedState,
-    ) -> Result<Tensor> {
-        let (q, k) = (self.config.quadrature, self.config.bins);
-        if phat.len() != frames * array.steering.capsules() * k {
+    /// When the spectra do not fit the array, or of candle.
+    pub fn encode_audio(&self, array: &LiftedArray, spectra: &Spectra<'_>, state: &mut LiftedState) -> Result<Tensor> {
+        let (q, k, t) = (self.config.quadrature, self.config.bins, spectra.frames);
+        let expected = [t * array.steering.capsules() * k, t * k];
+        if [spectra.phat.len(), spectra.power.len()] != expected {
             candle_core::bail!(
-                "expected {} spectral values for {frames} frames, found {}",
-                frames * array.steering.capsules() * k,
-                phat.len()
+                "expected {expected:?} spectral values and powers for {t} frames, found {} and {}",
+                spectra.phat.len(),
+                spectra.power.len()
             );
         }
-        let mut steered = Vec::with_capacity(k * frames * q);
-        array.steering.respond(phat, frames, &mut state.scratch, |_, response| steered.extend_from_slice(response));
-        let steered = Tensor::from_vec(steered, (k, frames * q), &Device::Cpu)?;
-        let geometry = array.geometry.reshape((q, 1, 1, 3))?;
-        self.refine(&steered, &geometry, [1, frames], &mut state.hidden)
-    }
-
-    /// From the steered response `[K, B·T·Q]` and the geometry `[Q, B, 1, 3]` to the representations `[B·T, S·J]`.
-    fn refine(&self, steered: &Tensor, geometry: &Tensor, [b, t]: [usize; 2], hidden: &mut [Tensor]) -> Result<Tensor> {
-        let LiftedConfig { quadrature: q, bands, fields, .. } = self.config;
-        let mixed = matmul(&self.mixing, steered)?.reshape((bands + 1, b, t, q))?.permute((3, 1, 2, 0))?;
-        let features = Tensor::cat(
-            &[
-                &mixed.narrow(D::Minus1, 0, bands)?,
-                &geometry.broadcast_as((q, b, t, 3))?,
-                &mixed.narrow(D::Minus1, bands, 1)?,
-            ],
-            D::Minus1,
-        )?;
-        let mut h = self.input.forward(&features)?;
-        for (block, hidden) in self.blocks.iter().zip(hidden) {
+        let mut steered = Vec::with_capacity(k * t * q);
+        array.steering.respond(spectra.phat, t, &mut state.scratch, |_, response| steered.extend_from_slice(response));
+        let (weights, of_frames) = match &self.evidence {
+            None => (None, None),
+            Some([hidden, out]) => {
+                let (features, of_frames) =
+                    state.evidence.follow(&array.evidence, spectra.power, &steered, [t, q], self.hop_s);
+                let features = Tensor::from_vec(features, (k * t, FEATURES), &Device::Cpu)?;
+                let z = out.forward(&elu(&hidden.forward(&features)?)?)?.reshape(k * t)?;
+                let weights = (candle_nn::ops::sigmoid(&z)? * 2.0)?;
+                (Some(weights), Some(Tensor::from_vec(of_frames, (1, 1, t, FRAME_FEATURES), &Device::Cpu)?))
+            }
+        };
+        let steered = Tensor::from_vec(steered, (k * t, q), &Device::Cpu)?;
+        let mean = matmul(&self.mean, &steered.reshape((k, t * q))?)?;
+        let weighted = match weights {
+            Some(w) => scale_rows(&steered, &w)?,
+            None => steered,
+        };
+        let banded = matmul(&self.bands, &weighted.reshape((k, t * q))?)?;
+        // [NB, T·Q] → [Q, 1, T, NB].
+        let by_direction = |x: Tensor| x.reshape(((), 1, t, q))?.permute((3, 1, 2, 0));
+        let geometry = array.geometry.reshape((q, 1, 1, 3))?.broadcast_as((q, 1, t, 3))?;
+        let mut features = vec![by_direction(banded)?, geometry, by_direction(mean)?];
+        if let Some(of_frames) = of_frames {
+            features.push(of_frames.broadcast_as((q, 1, t, FRAME_FEATURES))?);
+        }
+        let mut h = self.input.forward(&Tensor::cat(&features, D::Minus1)?)?;
+        for (block, hidden) in self.blocks.iter().zip(&mut state.hidden) {
             h = block.forward(&h, &self.harmonics, &self.degree, hidden)?;
         }
-        let local = self.output.forward(&h)?.reshape((q, b * t * fields))?;
+        Ok(h)
+    }
+
+    /// Audio-geometry representations `[T, S·J]` of one output, from [`Lifted::encode_audio`]'s activations.
+    ///
+    /// # Errors
+    /// Of candle, also for an output that does not exist.
+    pub fn represent(&self, activations: &Tensor, output: usize) -> Result<Tensor> {
+        let (q, b, t, _) = activations.dims4()?;
+        let fields = self.config.fields;
+        let local = self.output(output)?.linear.forward(activations)?.reshape((q, b * t * fields))?;
         let weight = 4.0 * std::f64::consts::PI / q as f64;
         let a = (matmul(&self.harmonics.t()?, &local)? * weight)?; // [S, B·T·J]
         let s = harmonics_len(self.config.order);
         a.reshape((s, b * t, fields))?.transpose(0, 1)?.reshape((b * t, s * fields))
     }
 
-    /// Logits `[T, D]`: inner products of representations `[T, S·J]` and a grid's `[D, S·J]`, plus the bias.
+    /// Logits `[T, D]` of one output: inner products of representations `[T, S·J]` and a grid's `[D, S·J]`, plus the bias.
     ///
     /// # Errors
-    /// Of candle only.
-    pub fn score(&self, latent: &Tensor, grid: &Tensor) -> Result<Tensor> {
-        matmul(latent, &grid.t()?)? + self.bias
+    /// Of candle, also for an output that does not exist.
+    pub fn score(&self, latent: &Tensor, grid: &Tensor, output: usize) -> Result<Tensor> {
+        matmul(latent, &grid.t()?)?.broadcast_add(&self.output(output)?.bias)
     }
+}
+
+/// Every parameter of a lifted network and how it begins, in the order of the data flow; the bins' frequencies come last.
+pub fn parameters(config: &LiftedConfig) -> Vec<Parameter> {
+    let LiftedConfig { bins: k, bands, channels: h, order, fields, outputs, evidence, .. } = *config;
+    let mut all = Vec::new();
+    // Overlapping bells over the bins; softplus follows.
+    let bells = (0..k * bands)
+        .map(|i| {
+            let (at, band) = (i / bands, i % bands);
+            let x = at as f32 / (k.max(2) - 1) as f32;
+            let centre = 0.03 + 0.94 * band as f32 / (bands.max(2) - 1) as f32;
+            (-((x - centre) * bands as f32).powi(2)).exp()
+        })
+        .collect();
+    all.push(Parameter::new("bands", &[k, bands], Begin::Values(bells)));
+    let linear = |all: &mut Vec<Parameter>, name: &str, inputs: usize, out: usize| {
+        let bound = 1.0 / (inputs.max(1) as f32).sqrt();
+        all.push(Parameter::new(format!("{name}.weight"), &[out, inputs], Begin::Uniform(bound)));
+        all.push(Parameter::new(format!("{name}.bias"), &[out], Begin::Uniform(bound)));
+    };
+    let mut inputs = bands + 4;
+    if evidence > 0 {
+        inputs += FRAME_FEATURES;
+        linear(&mut all, "evidence.0", FEATURES, evidence);
+        // Every bin counts 1 until something is learned.
+        all.push(Parameter::new("evidence.1.weight", &[1, evidence], Begin::Constant(0.0)));
+        all.push(Parameter::new("evidence.1.bias", &[1], Begin::Constant(0.0)));
+    }
+    linear(&mut all, "input", inputs, h);
+    for i in 0..config.blocks {
+        let norm = |all: &mut Vec<Parameter>, name: &str| {
+            all.push(Parameter::new(format!("blocks.{i}.{name}.weight"), &[h], Begin::Constant(1.0)));
+            all.push(Parameter::new(format!("blocks.{i}.{name}.bias"), &[h], Begin::Constant(0.0)));
+        };
+        norm(&mut all, "norm_sphere");
+        all.push(Parameter::new(format!("blocks.{i}.zonal.gain"), &[order + 1, h], Begin::Normal(0.1)));
+        linear(&mut all, &format!("blocks.{i}.context"), 2 * h, h);
+        linear(&mut all, &format!("blocks.{i}.mlp_in"), 2 * h, 2 * h);
+        linear(&mut all, &format!("blocks.{i}.mlp_out"), 2 * h, h);
+        norm(&mut all, "norm_time");
+        let bound = 1.0 / (h.max(1) as f32).sqrt();
+        for (name, shape) in [("weight_ih", vec![3 * h, h]), ("weight_hh", vec![3 * h, h])] {
+            all.push(Parameter::new(format!("blocks.{i}.gru.{name}"), &shape, Begin::Uniform(bound)));
+        }
+        for name in ["bias_ih", "bias_hh"] {
+            all.push(Parameter::new(format!("blocks.{i}.gru.{name}"), &[3 * h], Begin::Uniform(bound)));
+        }
+    }
+    for o in 0..outputs {
+        linear(&mut all, &format!("outputs.{o}"), h, fields);
+    }
+    all.push(Parameter::new("gridnet.gain", &[outputs, fields, order + 1], Begin::Constant(1.0)));
+    all.push(Parameter::new("score.bias", &[outputs], Begin::Constant(-3.0)));
+    all.push(Parameter::new("frequencies_hz", &[k], Begin::Values(logit_bins_hz(k, BIN_RANGE_HZ))));
+    all
+}
+
+/// Range of the lifted network's bins at the start, in Hz.
+pub const BIN_RANGE_HZ: [f32; 2] = [93.75, 7187.5];
+
+/// K frequencies in Hz, dense in the middle of the range: t = 0.15 … 0.95, ln(t / (1 − t)) stretched onto `range_hz` (the paper's map).
+pub fn logit_bins_hz(bins: usize, range_hz: [f32; 2]) -> Vec<f32> {
+    let logit = |i: usize| {
+        let t = 0.15 + 0.8 * i as f64 / (bins.max(2) - 1) as f64;
+        (t / (1.0 - t)).ln()
+    };
+    let (first, last) = (logit(0), logit(bins.max(2) - 1));
+    (0..bins)
+        .map(|i| range_hz[0] + ((logit(i) - first) / (last - first)) as f32 * (range_hz[1] - range_hz[0]))
+        .collect()
 }
 
 fn harmonics_of(directions: &[Direction], order: usize, device: &Device) -> Result<Tensor> {
@@ -275,7 +394,7 @@ impl SphericalBlock {
     }
 
     /// `x` `[Q, B, T, H]`, `harmonics` `[Q, S]`, `degree` `[S]`, `hidden` `[Q·B, H]`.
-    fn forward(&self, x: &Tensor, harmonics: &Tensor, degree: &Tensor, hidden: &mut Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, harmonics: &Tensor, degree: &Tensor, hidden: &mut [f32]) -> Result<Tensor> {
         let (q, b, t, h) = x.dims4()?;
         let u = self.norm_sphere.forward(x)?;
         // The quadrature's weight, 4π/Q, is folded into the gains.
@@ -284,8 +403,8 @@ impl SphericalBlock {
         let spectrum = matmul(&harmonics.t()?, &u.reshape((q, b * t * h))?)?.reshape((s, b * t, h))?;
         let spectrum = spectrum.broadcast_mul(&gain.unsqueeze(1)?)?.reshape((s, b * t * h))?;
         let zonal = matmul(harmonics, &spectrum)?.reshape((q, b, t, h))?;
-        let context = self.context.forward(&Tensor::cat(&[u.mean_keepdim(0)?, u.max_keepdim(0)?], D::Minus1)?)?; // [1, B, T, H]
-        let local = self.mlp_in.forward(&Tensor::cat(&[&u, &zonal], D::Minus1)?)?.elu(1.0)?;
+        let context = self.context.forward(&mean_and_max(&u)?)?; // [1, B, T, H]
+        let local = elu(&self.mlp_in.forward(&Tensor::cat(&[&u, &zonal], D::Minus1)?)?)?;
         let x = (x + self.mlp_out.forward(&local)?)?.broadcast_add(&context)?;
         let y = self.gru.forward(&self.norm_time.forward(&x)?, hidden)?;
         x + y
@@ -311,21 +430,13 @@ impl Gru {
         })
     }
 
-    /// `x` `[Q, B, T, H]` → the same shape; `hidden` `[Q·B, H]` goes on.
-    fn forward(&self, x: &Tensor, hidden: &mut Tensor) -> Result<Tensor> {
+    /// `x` `[Q, B, T, H]` → the same shape; `hidden` `[Q·B·H]` goes on.
+    fn forward(&self, x: &Tensor, hidden: &mut [f32]) -> Result<Tensor> {
         let (q, b, t, h) = x.dims4()?;
         let from_input = linear(x, &self.weight_ih, &self.bias_ih)?.reshape((q * b, t, 3 * h))?;
-        let mut steps = Vec::with_capacity(t);
-        for step in 0..t {
-            let i = from_input.narrow(1, step, 1)?.squeeze(1)?;
-            let r = linear(hidden, &self.weight_hh, &self.bias_hh)?;
-            let gates = candle_nn::ops::sigmoid(&(i.narrow(1, 0, 2 * h)? + r.narrow(1, 0, 2 * h)?)?)?;
-            let (reset, update) = (gates.narrow(1, 0, h)?, gates.narrow(1, h, h)?);
-            let new = (i.narrow(1, 2 * h, h)? + (reset * r.narrow(1, 2 * h, h)?)?)?.tanh()?;
-            // (1 − z) n + z h, as n + z (h − n).
-            *hidden = (&new + (update * (&*hidden - &new)?)?)?;
-            steps.push(hidden.clone());
-        }
-        Tensor::stack(&steps, 1)?.reshape((q, b, t, h))
+        let states = gru(&from_input, &self.weight_hh, &self.bias_hh, hidden)?;
+        let last = states.i((.., t - 1))?.flatten_all()?.to_vec1::<f32>()?;
+        hidden.copy_from_slice(&last);
+        states.reshape((q, b, t, h))
     }
 }

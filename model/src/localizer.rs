@@ -9,7 +9,7 @@ use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{FrontEnd, FrontEndError, Grid, MicArray, SampleRate};
 
-use crate::network::{ArrayEncoding, GridEncoding, Network, NetworkError, StreamState};
+use crate::network::{ArrayEncoding, GridEncoding, Network, NetworkError, Spectra, StreamState};
 
 /// Speed of sound in dry air of 20 °C, in m/s.
 pub const SPEED_OF_SOUND_M_S: f64 = 343.0;
@@ -171,6 +171,8 @@ enum EngineState {
 struct Pending {
     /// Phase-transformed spectra `[T][C][K]` flattened.
     phat: Vec<Complex32>,
+    /// Power of each bin `[T][K]` flattened.
+    power: Vec<f32>,
     /// Index, end in samples and level of each.
     frames: Vec<(u64, u64, f32)>,
 }
@@ -178,6 +180,7 @@ struct Pending {
 impl Pending {
     fn clear(&mut self) {
         self.phat.clear();
+        self.power.clear();
         self.frames.clear();
     }
 }
@@ -312,6 +315,7 @@ impl Localizer {
         let mut outcome = Ok(());
         front_end.push(bus, &mut |frame| {
             pending.phat.extend_from_slice(frame.phat);
+            pending.power.extend_from_slice(frame.power);
             pending.frames.push((frame.index, frame.end_frames, frame.level_db));
             if pending.frames.len() >= settings.chunk_frames && outcome.is_ok() {
                 outcome = engine.run(&self.network, settings, *rate, pending, spectrum, sink);
@@ -366,7 +370,8 @@ impl EngineState {
         spectrum.clear();
         let result = match self {
             Self::AggRl { array, grid, state } => {
-                network.logits(array, grid, &pending.phat, frames, state).map(|logits| {
+                let spectra = Spectra { frames, phat: &pending.phat, power: &pending.power };
+                network.logits(array, grid, &spectra, state).map(|logits| {
                     spectrum.extend(logits.into_iter().map(|x| 1.0 / (1.0 + (-x).exp())));
                 })
             }

@@ -11,8 +11,8 @@ use spherescope_dsp::front_end::FrameTiming;
 use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::{Grid, MicArray};
 
-use crate::config::{AuGeonetConfig, Config, METADATA_KEY};
-use crate::lifted::{Lifted, LiftedArray, LiftedState};
+use crate::augeonet::{ArrayRepresentation, AuGeonet, State};
+use crate::config::{Config, METADATA_KEY};
 
 /// The weights that ship with Spherescope, configuration included.
 pub static SHIPPED_WEIGHTS: &[u8] = include_bytes!("../../assets/weights/lifted.safetensors");
@@ -54,12 +54,23 @@ impl From<candle_core::Error> for NetworkError {
 #[derive(Debug)]
 pub struct Network {
     config: Config,
-    augeonet: Lifted,
+    augeonet: AuGeonet,
+}
+
+/// T frames of the front end.
+#[derive(Clone, Copy, Debug)]
+pub struct Spectra<'a> {
+    /// T.
+    pub frames: usize,
+    /// Phase-transformed spectra `[T][C][K]` flattened.
+    pub phat: &'a [Complex32],
+    /// Power of each bin, averaged over the capsules, `[T][K]` flattened.
+    pub power: &'a [f32],
 }
 
 /// An array in the network's terms; see [`Network::encode_array`].
 #[derive(Debug)]
-pub struct ArrayEncoding(LiftedArray);
+pub struct ArrayEncoding(ArrayRepresentation);
 
 /// Grid representations `[D, G]`; see [`Network::encode_grid`].
 #[derive(Clone, Debug)]
@@ -67,7 +78,7 @@ pub struct GridEncoding(Tensor);
 
 /// What one stream remembers of its past.
 #[derive(Clone, Debug)]
-pub struct StreamState(LiftedState);
+pub struct StreamState(State);
 
 impl Network {
     /// Reads configuration and weights from the bytes of one safetensors file.
@@ -91,8 +102,7 @@ impl Network {
             tensors.insert(name, tensor);
         }
         let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-        let AuGeonetConfig::Lifted(sizes) = &config.augeonet;
-        let augeonet = Lifted::load(sizes, &vb)
+        let augeonet = AuGeonet::load(&config, &vb)
             .map_err(|e| NetworkError::Tensors(e.to_string().lines().next().unwrap_or_default().to_owned()))?;
         Ok(Self { config, augeonet })
     }
@@ -134,7 +144,7 @@ impl Network {
     /// # Errors
     /// [`NetworkError::Computation`].
     pub fn encode_grid(&self, grid: &Grid) -> Result<GridEncoding, NetworkError> {
-        Ok(GridEncoding(self.augeonet.encode_grid(grid)?))
+        Ok(GridEncoding(self.augeonet.encode_grid(grid.directions(), self.last_output())?))
     }
 
     /// The state before any sound.
@@ -142,23 +152,30 @@ impl Network {
     /// # Errors
     /// [`NetworkError::Computation`].
     pub fn start(&self) -> Result<StreamState, NetworkError> {
-        Ok(StreamState(self.augeonet.start(1)?))
+        Ok(StreamState(self.augeonet.start()))
     }
 
-    /// Logits before the sigmoid, `[T][D]` flattened, for T frames of phase-transformed spectra `[T][C][K]` flattened.
+    fn last_output(&self) -> usize {
+        self.augeonet.outputs() - 1
+    }
+
+    /// Logits before the sigmoid, `[T][D]` flattened.
     ///
     /// # Errors
-    /// [`NetworkError::Computation`], also when `phat` does not fit the array.
+    /// [`NetworkError::Computation`], also when the spectra do not fit the array.
     pub fn logits(
         &self,
         array: &ArrayEncoding,
         grid: &GridEncoding,
-        phat: &[Complex32],
-        frames: usize,
+        spectra: &Spectra<'_>,
         state: &mut StreamState,
     ) -> Result<Vec<f32>, NetworkError> {
-        let latent = self.augeonet.encode_audio(&array.0, phat, frames, &mut state.0)?;
-        Ok(self.augeonet.score(&latent, &grid.0)?.flatten_all()?.to_vec1()?)
+        let output = self.last_output();
+        let latent = self.augeonet.encode_audio(&array.0, spectra, &mut state.0, output..output + 1)?;
+        let Some(latent) = latent.first() else {
+            return Err(NetworkError::Computation(format!("expected output {output}, found none")));
+        };
+        Ok(self.augeonet.score(latent, &grid.0, output)?.flatten_all()?.to_vec1()?)
     }
 }
 
