@@ -1,0 +1,261 @@
+//! One piece of training material: an array, what its front end says, and where the talkers are.
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+use spherescope_dsp::front_end::FrameTiming;
+use spherescope_dsp::nudft::Complex32;
+use spherescope_dsp::{Direction, FrontEnd, MicArray, SampleRate};
+use spherescope_model::{SPEED_OF_SOUND_M_S, Spectra};
+
+use super::label::Ambiguity;
+use super::recipe::{Material, Stage};
+use crate::random::{SceneRanges, random_array, random_scene};
+use crate::scene::{Scene, SceneError};
+use crate::sources::ACTIVE_RMS;
+use crate::vector::{dot, normal_pair, random_unit, stream};
+
+/// Sample rate of training material in Hz; the front end makes all rates alike.
+const RATE_HZ: u32 = 16_000;
+/// Parts of a dry sound whose loudest moment is below this share of its level are heard and not named: breath, room noise.
+const FAINT: f32 = 0.2;
+
+/// A crop, ready for the network.
+#[derive(Clone, Debug)]
+pub struct Crop {
+    /// The array.
+    pub array: MicArray,
+    /// T.
+    pub frames: usize,
+    /// Phase-transformed spectra `[T][C][K]` flattened.
+    pub phat: Vec<Complex32>,
+    /// Power of each bin `[T][K]` flattened.
+    pub power: Vec<f32>,
+    /// Directions of the active talkers in each frame, `[T]`.
+    pub sources: Vec<Vec<Direction>>,
+    /// What the array cannot tell apart.
+    pub ambiguity: Ambiguity,
+}
+
+impl Crop {
+    /// The spectra in the network's terms.
+    pub fn spectra(&self) -> Spectra<'_> {
+        Spectra { frames: self.frames, phat: &self.phat, power: &self.power }
+    }
+}
+
+/// Draws crops.
+#[derive(Clone, Debug)]
+pub struct CropSource {
+    signals: Vec<Vec<f32>>,
+    timing: FrameTiming,
+    frequencies_hz: Vec<f64>,
+    /// What rooms are drawn from; length, rate and talkers are the stage's.
+    pub ranges: SceneRanges,
+}
+
+impl CropSource {
+    /// A source for one front end; `signals` are dry sounds at 16 kHz, levelled ([`crate::sources::level`]).
+    pub fn new(signals: Vec<Vec<f32>>, timing: FrameTiming, frequencies_hz: Vec<f64>) -> Self {
+        Self { signals, timing, frequencies_hz, ranges: training_ranges() }
+    }
+
+    /// The crop of a seed.
+    ///
+    /// # Errors
+    /// [`SceneError`] when there are no signals.
+    pub fn crop(&self, seed: u64, stage: &Stage) -> Result<Crop, SceneError> {
+        let mut rng = stream(seed, 0x20);
+        let talkers = draw(&mut rng, &stage.talkers);
+        let [low, high] = stage.capsules;
+        // Few capsules are the hard case: the smallest number comes more often.
+        let capsules = if rng.random::<f64>() < 0.15 { low } else { rng.random_range(low..=high) };
+        match stage.material {
+            Material::Rooms => self.room(rng, capsules, talkers, stage.crop_s),
+            Material::Analytic => Ok(self.analytic(rng, capsules, talkers, stage.crop_s)),
+        }
+    }
+
+    fn room(&self, mut rng: SmallRng, capsules: usize, talkers: usize, crop_s: f64) -> Result<Crop, SceneError> {
+        let ranges = SceneRanges {
+            sample_rate_hz: RATE_HZ,
+            duration_s: crop_s,
+            speed_m_s: SPEED_OF_SOUND_M_S,
+            talkers: [talkers, talkers],
+            ..self.ranges.clone()
+        };
+        // A large array may find no place in a small room: then another is drawn.
+        let mut outcome = Err(SceneError::NoPlace { what: "the array" });
+        for _ in 0..20 {
+            let array = random_array(rng.random(), capsules).map_err(|_| SceneError::NoPlace { what: "the array" })?;
+            outcome = random_scene(rng.random(), &ranges, array, &self.signals);
+            if !matches!(outcome, Err(SceneError::NoPlace { .. })) {
+                break;
+            }
+        }
+        let mut parts = outcome?.into_parts();
+        for talker in &mut parts.talkers {
+            talker.named = talker.named && loudest(&talker.signal) >= FAINT * ACTIVE_RMS as f32;
+        }
+        let scene = Scene::new(parts)?;
+        let rendered = scene.render();
+        let array = scene.parts().array.clone();
+        let bus: Vec<&[f32]> = rendered.channels.iter().map(Vec::as_slice).collect();
+        let (mut phat, mut power, mut frames) = (Vec::new(), Vec::new(), 0);
+        if let Ok(rate) = SampleRate::new(f64::from(RATE_HZ))
+            && let Ok(mut front_end) = FrontEnd::new(rate, self.timing, &self.frequencies_hz, &array)
+        {
+            // The bus is the scene's own: it fits its array.
+            let _ = front_end.push(&bus, &mut |frame| {
+                phat.extend_from_slice(frame.phat);
+                power.extend_from_slice(frame.power);
+                frames += 1;
+            });
+        }
+        let truth = scene.truth().every(self.timing.hop_s, self.timing.window_s);
+        let active =
+            |frame: &crate::TruthFrame| frame.sources.iter().filter(|s| s.active).map(|s| s.direction).collect();
+        let sources: Vec<Vec<Direction>> = truth.iter().take(frames).map(active).collect();
+        let frames = frames.min(sources.len());
+        phat.truncate(frames * array.active_len() * self.frequencies_hz.len());
+        power.truncate(frames * self.frequencies_hz.len());
+        Ok(Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources })
+    }
+
+    /// Spectra without audio: talkers, each with some reflections, and noise; new amplitudes in every frame.
+    fn analytic(&self, mut rng: SmallRng, capsules: usize, talkers: usize, crop_s: f64) -> Crop {
+        let array = loop {
+            if let Ok(array) = random_array(rng.random(), capsules.clamp(2, 64)) {
+                break array;
+            }
+        };
+        let positions = array.relative_positions_m();
+        let frames = ((crop_s - self.timing.window_s) / self.timing.hop_s).max(0.0) as usize + 1;
+        let bins = self.frequencies_hz.len();
+        let reverberant = rng.random_range(0.1..1.0f32);
+        let noise = 10f32.powf(rng.random_range(-2.0..0.2));
+        let mut waves: Vec<([f64; 3], f32)> = Vec::new();
+        let mut directions = Vec::new();
+        for _ in 0..talkers {
+            let unit = random_unit(&mut rng);
+            waves.push((unit, 1.0));
+            directions.extend(Direction::from_vector(unit));
+            for _ in 0..rng.random_range(2..8) {
+                waves.push((random_unit(&mut rng), reverberant * rng.random::<f32>() * 0.7));
+            }
+        }
+        let (mut phat, mut power) = (Vec::new(), Vec::new());
+        for _ in 0..frames {
+            let mut spectra = vec![Complex32::default(); positions.len() * bins];
+            for (unit, gain) in &waves {
+                for (k, f) in self.frequencies_hz.iter().enumerate() {
+                    let [re, im] = normal_pair(&mut rng);
+                    // Speech falls and is sparse: some bins hold much, most hold little.
+                    let envelope = gain * (rng.random::<f32>() * 4.0 - 2.0).exp();
+                    let amplitude = Complex32::new(re, im) * envelope;
+                    for (c, p) in positions.iter().enumerate() {
+                        let phase =
+                            (std::f64::consts::TAU * f * dot(*p, *unit) / SPEED_OF_SOUND_M_S) % std::f64::consts::TAU;
+                        let (sin, cos) = (phase as f32).sin_cos();
+                        spectra[c * bins + k] += amplitude * Complex32::new(cos, sin);
+                    }
+                }
+            }
+            for x in &mut spectra {
+                let [re, im] = normal_pair(&mut rng);
+                *x += Complex32::new(re, im) * noise;
+            }
+            power.extend((0..bins).map(|k| {
+                (0..positions.len()).map(|c| spectra[c * bins + k].norm_sqr()).sum::<f32>() / positions.len() as f32
+            }));
+            spherescope_dsp::steered::phase_transform(&mut spectra);
+            phat.extend(spectra);
+        }
+        Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources: vec![directions; frames] }
+    }
+}
+
+/// Rooms to learn from: mostly coloured noise, as rooms have it; in white noise at speech's own level no phase survives.
+fn training_ranges() -> SceneRanges {
+    SceneRanges {
+        wall_m: 0.3,
+        distance_m: [0.3, 3.0],
+        elevation_spread_deg: 30.0,
+        point_noise: 0.4,
+        point_noise_db: [-25.0, -3.0],
+        sensor_snr_db: [15.0, 45.0],
+        diffuse_snr_db: [0.0, 35.0],
+        diffuse_slope_db: [-9.0, -1.0],
+        ..SceneRanges::default()
+    }
+}
+
+/// An index drawn with these relative frequencies.
+fn draw(rng: &mut SmallRng, weights: &[f64]) -> usize {
+    let mut at = rng.random_range(0.0..weights.iter().sum::<f64>().max(f64::MIN_POSITIVE));
+    for (i, w) in weights.iter().enumerate() {
+        at -= w;
+        if at < 0.0 {
+            return i;
+        }
+    }
+    0
+}
+
+/// Largest root mean square over 16 ms.
+fn loudest(signal: &[f32]) -> f32 {
+    let power = |part: &[f32]| part.iter().map(|x| x * x).sum::<f32>() / part.len().max(1) as f32;
+    signal.chunks(RATE_HZ as usize * 16 / 1000).map(power).fold(0.0, f32::max).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::Recipe;
+    use spherescope_dsp::Grid;
+    use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
+    use spherescope_model::SPEED_OF_SOUND_M_S;
+
+    fn source(signals: Vec<Vec<f32>>) -> CropSource {
+        let frequencies = (0..48).map(|k| 300.0 + 120.0 * f64::from(k)).collect();
+        CropSource::new(signals, FrameTiming { window_s: 0.032, hop_s: 0.016 }, frequencies)
+    }
+
+    #[test]
+    fn crops_are_the_same_for_the_same_seed_and_fit_together() {
+        let source = source(vec![crate::sources::babble(3, 16_000, 3.0)]);
+        let stage = Stage { talkers: vec![0.0, 1.0], ..Recipe::named("quick").unwrap().stages[0].clone() };
+        for material in [Material::Rooms, Material::Analytic] {
+            let stage = Stage { material, ..stage.clone() };
+            let (a, b) = (source.crop(7, &stage).unwrap(), source.crop(7, &stage).unwrap());
+            assert_eq!((&a.phat, &a.power, &a.sources), (&b.phat, &b.power, &b.sources));
+            assert_ne!(a.phat, source.crop(8, &stage).unwrap().phat);
+            assert_eq!((a.frames, a.sources.len()), (30, 30));
+            assert_eq!((a.phat.len(), a.power.len()), (30 * 48 * a.array.active_len(), 30 * 48));
+            assert!(a.power.iter().all(|p| p.is_finite() && *p >= 0.0));
+        }
+    }
+
+    #[test]
+    fn analytic_spectra_come_from_where_they_say() {
+        let stage = Stage {
+            material: Material::Analytic,
+            talkers: vec![0.0, 1.0],
+            capsules: [12, 12],
+            ..Recipe::named("quick").unwrap().stages[0].clone()
+        };
+        let source = source(Vec::new());
+        let grid = Grid::fibonacci(1000).unwrap();
+        let mut near = 0;
+        for seed in 0..20 {
+            let crop = source.crop(seed, &stage).unwrap();
+            let steered =
+                SteeredResponse::new(&crop.array, grid.directions(), &source.frequencies_hz, SPEED_OF_SOUND_M_S);
+            let mut out = Vec::new();
+            steered.srp_phat(&crop.phat, crop.frames, &mut SteeredScratch::default(), &mut out);
+            let mean: Vec<f32> = (0..1000).map(|d| (0..crop.frames).map(|t| out[t * 1000 + d]).sum::<f32>()).collect();
+            let best = (0..1000).max_by(|a, b| mean[*a].total_cmp(&mean[*b])).unwrap();
+            near += usize::from(crop.ambiguity.angle_deg(&crop.sources[0][0], &grid.directions()[best]) < 10.0);
+        }
+        assert!(near >= 16, "{near} of 20");
+    }
+}

@@ -1,0 +1,21 @@
+//! Training of the AGG-RL network: crops drawn without end from the simulator, weighted cross entropy, AdamW, checkpoints.
+//!
+//! [`Recipe`] says what to do, [`Run`] does it: every step draws its crops from the seed and the step's number alone and adds their
+//! gradients in a fixed order, so a run that was killed and resumed ends with the same weights as one that was not, on any number
+//! of threads.
+
+mod adam;
+mod crop;
+mod label;
+mod loss;
+mod parameters;
+mod recipe;
+mod run;
+
+pub use adam::{Adam, AdamSettings};
+pub use crop::{Crop, CropSource};
+pub use label::{Ambiguity, soft_label};
+pub use loss::weighted_cross_entropy;
+pub use parameters::{Parameters, ParametersError};
+pub use recipe::{Recipe, RecipeError, Stage};
+pub use run::{Progress, Run, RunError, StepReport};

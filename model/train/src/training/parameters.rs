@@ -1,0 +1,224 @@
+//! The parameters of a network in training: candle variables by name, and the same as one flat vector.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::VarBuilder;
+use rand::Rng;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use spherescope_model::augeonet::{self, AuGeonet};
+use spherescope_model::config::{Config, METADATA_KEY};
+use spherescope_model::parameter::{Begin, Parameter};
+
+use crate::vector::{normal_pair, stream};
+
+/// Parameters that training leaves as they are.
+const FIXED: &str = "frequencies_hz";
+
+/// Why parameters cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParametersError(pub String);
+
+impl fmt::Display for ParametersError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ParametersError {}
+
+impl From<candle_core::Error> for ParametersError {
+    fn from(e: candle_core::Error) -> Self {
+        Self(e.to_string().lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+/// Named variables of one network.
+#[derive(Debug)]
+pub struct Parameters {
+    config: Config,
+    layout: Vec<Parameter>,
+    vars: Vec<Var>,
+}
+
+impl Parameters {
+    /// Fresh parameters from a seed.
+    ///
+    /// # Errors
+    /// A configuration that cannot be built.
+    pub fn fresh(config: &Config, seed: u64) -> Result<Self, ParametersError> {
+        config.check().map_err(ParametersError)?;
+        let layout = augeonet::parameters(&config.augeonet);
+        let mut vars = Vec::with_capacity(layout.len());
+        for (i, parameter) in layout.iter().enumerate() {
+            let mut rng = stream(seed, 0x100 + i as u64);
+            let n = parameter.elements();
+            let values: Vec<f32> = match &parameter.begin {
+                Begin::Constant(x) => vec![*x; n],
+                Begin::Uniform(bound) => (0..n).map(|_| rng.random_range(-bound..=*bound)).collect(),
+                Begin::Normal(deviation) => (0..n).map(|_| deviation * normal_pair(&mut rng)[0]).collect(),
+                Begin::Values(values) => values.clone(),
+            };
+            vars.push(Var::from_vec(values, parameter.shape.as_slice(), &Device::Cpu)?);
+        }
+        Ok(Self { config: config.clone(), layout, vars })
+    }
+
+    /// Takes over what another network has learned: tensors of the same name; where ours is larger along a dimension, the rest is 0.
+    ///
+    /// Returns the names of the tensors that the file lacks.
+    ///
+    /// # Errors
+    /// Bytes that are not a file of weights, or a tensor larger than ours.
+    pub fn take_over(&mut self, bytes: &[u8]) -> Result<Vec<String>, ParametersError> {
+        let file = SafeTensors::deserialize(bytes).map_err(|e| ParametersError(e.to_string()))?;
+        let mut missing = Vec::new();
+        for (parameter, var) in self.layout.iter().zip(&self.vars) {
+            let Ok(view) = file.tensor(&parameter.name) else {
+                missing.push(parameter.name.clone());
+                continue;
+            };
+            let (theirs, ours) = (view.shape(), &parameter.shape);
+            if theirs.len() != ours.len() || theirs.iter().zip(ours).any(|(a, b)| a > b) {
+                return Err(ParametersError(format!(
+                    "{}: expected at most {ours:?}, found {theirs:?}",
+                    parameter.name
+                )));
+            }
+            let values = singles(&view)?;
+            let mut tensor = Tensor::from_vec(values, theirs, &Device::Cpu)?;
+            for (d, (a, b)) in theirs.iter().zip(ours).enumerate() {
+                tensor = tensor.pad_with_zeros(d, 0, b - a)?;
+            }
+            var.set(&tensor)?;
+        }
+        Ok(missing)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Number of values that are trained.
+    pub fn trained_len(&self) -> usize {
+        self.trained().map(|(p, _)| p.elements()).sum()
+    }
+
+    fn trained(&self) -> impl Iterator<Item = (&Parameter, &Var)> {
+        self.layout.iter().zip(&self.vars).filter(|(p, _)| p.name != FIXED)
+    }
+
+    /// All trained values, one after the other.
+    ///
+    /// # Errors
+    /// Of candle only.
+    pub fn values(&self) -> Result<Vec<f32>, ParametersError> {
+        let mut all = Vec::with_capacity(self.trained_len());
+        for (_, var) in self.trained() {
+            all.extend(var.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(all)
+    }
+
+    /// Sets all trained values.
+    ///
+    /// # Errors
+    /// When there are too few or too many.
+    pub fn set_values(&self, values: &[f32]) -> Result<(), ParametersError> {
+        if values.len() != self.trained_len() {
+            return Err(ParametersError(format!("expected {} values, found {}", self.trained_len(), values.len())));
+        }
+        let mut at = 0;
+        for (parameter, var) in self.trained() {
+            let n = parameter.elements();
+            var.set(&Tensor::from_slice(&values[at..at + n], parameter.shape.as_slice(), &Device::Cpu)?)?;
+            at += n;
+        }
+        Ok(())
+    }
+
+    /// The gradient of a loss with respect to all trained values, in the order of [`Parameters::values`].
+    ///
+    /// # Errors
+    /// Of candle only.
+    pub fn gradient(&self, loss: &Tensor) -> Result<Vec<f32>, ParametersError> {
+        let store = loss.backward()?;
+        let mut all = Vec::with_capacity(self.trained_len());
+        for (parameter, var) in self.trained() {
+            match store.get(var) {
+                Some(g) => all.extend(g.flatten_all()?.to_vec1::<f32>()?),
+                None => all.resize(all.len() + parameter.elements(), 0.0),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Moves the running means and variances of batch norms, among all trained `values`, a share of the way to what was `observed`.
+    pub fn follow_moments(&self, values: &mut [f32], observed: &[f32], share: f32) {
+        let mut at = 0;
+        let mut observed = observed.iter();
+        for (parameter, _) in self.trained() {
+            let n = parameter.elements();
+            if parameter.name.contains(".running_") {
+                for (value, seen) in values[at..at + n].iter_mut().zip(observed.by_ref()) {
+                    *value += share * (seen - *value);
+                }
+            }
+            at += n;
+        }
+    }
+
+    /// The network over these variables: what it computes can be differentiated.
+    ///
+    /// # Errors
+    /// Of candle only.
+    pub fn module(&self) -> Result<AuGeonet, ParametersError> {
+        let tensors: HashMap<String, Tensor> =
+            self.layout.iter().zip(&self.vars).map(|(p, v)| (p.name.clone(), v.as_tensor().clone())).collect();
+        let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        Ok(AuGeonet::load(&self.config, &vb)?)
+    }
+
+    /// A file of weights with these values in place of the present ones, configuration included.
+    ///
+    /// # Errors
+    /// When there are too few or too many values.
+    pub fn file_with(&self, values: &[f32]) -> Result<Vec<u8>, ParametersError> {
+        if values.len() != self.trained_len() {
+            return Err(ParametersError(format!("expected {} values, found {}", self.trained_len(), values.len())));
+        }
+        let mut at = 0;
+        let mut bytes: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        for (parameter, var) in self.layout.iter().zip(&self.vars) {
+            let these = if parameter.name == FIXED {
+                var.flatten_all()?.to_vec1::<f32>()?
+            } else {
+                let n = parameter.elements();
+                at += n;
+                values[at - n..at].to_vec()
+            };
+            let little_endian = these.iter().flat_map(|x| x.to_le_bytes()).collect();
+            bytes.push((parameter.name.clone(), parameter.shape.clone(), little_endian));
+        }
+        let views: Vec<(String, TensorView<'_>)> = bytes
+            .iter()
+            .map(|(name, shape, data)| {
+                let view =
+                    TensorView::new(Dtype::F32, shape.clone(), data).map_err(|e| ParametersError(e.to_string()))?;
+                Ok((name.clone(), view))
+            })
+            .collect::<Result<_, ParametersError>>()?;
+        let config = serde_json::to_string(&self.config).map_err(|e| ParametersError(e.to_string()))?;
+        safetensors::serialize(views, Some(HashMap::from([(METADATA_KEY.to_owned(), config)])))
+            .map_err(|e| ParametersError(e.to_string()))
+    }
+}
+
+pub(super) fn singles(view: &TensorView<'_>) -> Result<Vec<f32>, ParametersError> {
+    if view.dtype() != Dtype::F32 {
+        return Err(ParametersError(format!("expected F32, found {:?}", view.dtype())));
+    }
+    Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}

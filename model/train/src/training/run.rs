@@ -1,0 +1,587 @@
+//! A training run in a folder: steps, checkpoints, history.
+
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rand::Rng;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use spherescope_dsp::{Direction, Grid, PeakFinder, PeakOptions, Rotation};
+use spherescope_model::augeonet::{AuGeonet, State};
+use spherescope_model::{Network, SPEED_OF_SOUND_M_S};
+
+use super::adam::{Adam, AdamSettings};
+use super::crop::{Crop, CropSource};
+use super::label::soft_label;
+use super::loss::weighted_cross_entropy;
+use super::parameters::{Parameters, ParametersError, singles};
+use super::recipe::{Recipe, Stage};
+use crate::vector::stream;
+
+/// Weight of the past in the running mean of the weights, at most; younger means forget faster.
+const AVERAGE: f64 = 0.995;
+const WEIGHT_DECAY: f64 = 0.01;
+const CLIP: f64 = 1.0;
+/// Share of a step's statistics in the running ones of batch norms.
+const MOMENTS_SHARE: f32 = 0.05;
+/// Seeds of crops to learn from lie below this number, those of crops to look at between it and twice as much. Evaluation's own sets
+/// lie above both.
+const SEEDS: u64 = 1 << 47;
+/// Directions of the grid on which progress is measured.
+const PROGRESS_GRID: usize = 1024;
+
+/// Why a run stops.
+#[derive(Debug)]
+pub enum RunError {
+    /// The folder or a file in it.
+    Io(PathBuf, std::io::Error),
+    /// A checkpoint that is damaged or belongs to another recipe.
+    Checkpoint(PathBuf, String),
+    /// Parameters, network or material.
+    Step(String),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, e) => write!(f, "{}: {e}", path.display()),
+            Self::Checkpoint(path, e) => write!(f, "{}: {e}", path.display()),
+            Self::Step(e) => f.write_str(e),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<ParametersError> for RunError {
+    fn from(e: ParametersError) -> Self {
+        Self::Step(e.0)
+    }
+}
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Number of the step, counted from 0.
+    pub step: u64,
+    /// Loss, averaged over crops and outputs.
+    pub loss: f64,
+    /// Norm of the gradient before clipping.
+    pub gradient: f64,
+    /// Learning rate.
+    pub rate: f64,
+}
+
+/// How far the averaged weights are, on crops that are never learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done.
+    pub steps: u64,
+    /// Mean angle between talkers and peaks in degrees, the number of talkers given.
+    pub mean_deg: f64,
+    /// Share of talkers found within 10°, 0 … 1.
+    pub within_10_deg: f64,
+    /// Seconds since the start, all sittings together.
+    pub seconds: f64,
+}
+
+/// A training run.
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    recipe: Recipe,
+    parameters: Parameters,
+    values: Vec<f32>,
+    average: Vec<f32>,
+    adam: Adam,
+    step: u64,
+    /// Seconds of earlier sittings.
+    seconds: f64,
+    started: std::time::Instant,
+    source: CropSource,
+    threads: usize,
+}
+
+/// What one crop taught.
+struct Learned {
+    loss: f64,
+    gradient: Vec<f32>,
+    /// Means and variances that batch norms saw.
+    observed: Vec<f32>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CheckpointState {
+    recipe: Recipe,
+    step: u64,
+    adam_steps: u64,
+    seconds: f64,
+}
+
+impl Run {
+    /// Begins a run in a folder, or goes on where its checkpoint ends.
+    ///
+    /// `start` holds the bytes of a file of weights to begin from; a run that goes on does not look at it.
+    ///
+    /// # Errors
+    /// [`RunError`], also when the folder holds a run of another recipe.
+    pub fn open(
+        folder: &Path,
+        recipe: Recipe,
+        signals: Vec<Vec<f32>>,
+        start: Option<&[u8]>,
+        threads: usize,
+    ) -> Result<Self, RunError> {
+        recipe.check().map_err(|e| RunError::Step(e.to_string()))?;
+        std::fs::create_dir_all(folder).map_err(|e| RunError::Io(folder.to_owned(), e))?;
+        let mut parameters = Parameters::fresh(&recipe.network, recipe.seed)?;
+        if let Some(bytes) = start {
+            parameters.take_over(bytes)?;
+        }
+        let values = parameters.values()?;
+        let network =
+            Network::from_bytes(&parameters.file_with(&values)?).map_err(|e| RunError::Step(e.to_string()))?;
+        let source = CropSource::new(signals, network.timing(), network.frequencies_hz().to_vec());
+        let mut run = Self {
+            folder: folder.to_owned(),
+            average: values.clone(),
+            values,
+            adam: Adam::default(),
+            step: 0,
+            seconds: 0.0,
+            started: std::time::Instant::now(),
+            recipe,
+            parameters,
+            source,
+            threads: threads.max(1),
+        };
+        if run.checkpoint_path().exists() {
+            run.load_checkpoint()?;
+        } else {
+            let path = folder.join("recipe.json");
+            std::fs::write(&path, run.recipe.to_json()).map_err(|e| RunError::Io(path, e))?;
+        }
+        run.parameters.set_values(&run.values)?;
+        Ok(run)
+    }
+
+    /// Steps done.
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The stage of the next step and that step's number within it; none when the run is finished.
+    pub fn stage(&self) -> Option<(&Stage, u64)> {
+        self.recipe.stage_of(self.step)
+    }
+
+    /// One step; none when the run is finished.
+    ///
+    /// # Errors
+    /// [`RunError::Step`].
+    pub fn advance(&mut self) -> Result<Option<StepReport>, RunError> {
+        let Some((stage, within)) = self.recipe.stage_of(self.step) else { return Ok(None) };
+        let module = self.parameters.module()?;
+        let next = AtomicUsize::new(0);
+        let slots: Vec<Mutex<Option<Result<Learned, String>>>> = (0..stage.batch).map(|_| Mutex::new(None)).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.min(stage.batch) {
+                scope.spawn(|| {
+                    loop {
+                        let item = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(slot) = slots.get(item) else { break };
+                        let result = self.learn_from(&module, stage, item);
+                        if let Ok(mut slot) = slot.lock() {
+                            *slot = Some(result);
+                        }
+                    }
+                });
+            }
+        });
+        // In the order of the items, whoever computed them: sums of floating-point numbers depend on it.
+        let (mut loss, mut gradient, mut observed) = (0.0, vec![0f32; self.values.len()], Vec::new());
+        let share = 1.0 / stage.batch as f32;
+        for slot in slots {
+            let result = slot.into_inner().ok().flatten().unwrap_or_else(|| Err("a worker ended early".into()));
+            let learned = result.map_err(RunError::Step)?;
+            loss += learned.loss * f64::from(share);
+            observed.resize(learned.observed.len(), 0f32);
+            for (sums, of_one) in [(&mut gradient, learned.gradient), (&mut observed, learned.observed)] {
+                for (sum, x) in sums.iter_mut().zip(of_one) {
+                    *sum += share * x;
+                }
+            }
+        }
+        let settings = AdamSettings { rate: stage.rate_at(within), decay: WEIGHT_DECAY, clip: CLIP };
+        let norm = self.adam.step(&mut self.values, &gradient, &settings);
+        self.parameters.follow_moments(&mut self.values, &observed, MOMENTS_SHARE);
+        let report = StepReport { step: self.step, loss, gradient: norm, rate: settings.rate };
+        self.step += 1;
+        let keep = AVERAGE.min(self.step as f64 / (self.step + 10) as f64) as f32;
+        for (average, value) in self.average.iter_mut().zip(&self.values) {
+            *average = keep * *average + (1.0 - keep) * value;
+        }
+        self.parameters.set_values(&self.values)?;
+        self.record("history.jsonl", &report)?;
+        Ok(Some(report))
+    }
+
+    /// Loss and gradient of one crop.
+    fn learn_from(&self, module: &AuGeonet, stage: &Stage, item: usize) -> Result<Learned, String> {
+        let mut rng = stream(self.recipe.seed, 0x1000 + (self.step << 13 | item as u64));
+        let crop = self.source.crop(rng.random::<u64>() % SEEDS, stage).map_err(|e| e.to_string())?;
+        let mut state = module.start_training();
+        let rotation = Rotation::random(&mut rng);
+        let loss = loss_of(module, &crop, stage, &rotation, &mut state).map_err(|e| e.to_string())?;
+        let value = loss.to_scalar::<f32>().map_err(|e| e.to_string())?;
+        let gradient = self.parameters.gradient(&loss).map_err(|e| e.to_string())?;
+        Ok(Learned { loss: f64::from(value), gradient, observed: state.observed().to_vec() })
+    }
+
+    /// Measures the averaged weights on crops that are not learned from, of the last stage's kind.
+    ///
+    /// # Errors
+    /// [`RunError::Step`].
+    pub fn measure(&self, crops: usize) -> Result<Progress, RunError> {
+        let fail = |e: String| RunError::Step(e);
+        let Some(stage) = self.recipe.stages.last() else { return Err(fail("no stage".into())) };
+        let network = Arc::new(self.network()?);
+        let grid = Grid::fibonacci(PROGRESS_GRID).map_err(|e| fail(e.to_string()))?;
+        let finder = PeakFinder::new(&grid);
+        let next = AtomicUsize::new(0);
+        let slots: Vec<Mutex<Vec<f64>>> = (0..crops).map(|_| Mutex::new(Vec::new())).collect();
+        let failure: Mutex<Option<String>> = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads {
+                scope.spawn(|| {
+                    loop {
+                        let item = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(slot) = slots.get(item) else { break };
+                        let crop = self.source.crop(SEEDS + item as u64, stage).map_err(|e| e.to_string());
+                        match crop.and_then(|crop| errors_deg(&network, &crop, &grid, &finder)) {
+                            Ok(errors) => {
+                                if let Ok(mut slot) = slot.lock() {
+                                    *slot = errors;
+                                }
+                            }
+                            Err(e) => {
+                                if let Ok(mut failure) = failure.lock() {
+                                    *failure = Some(e);
+                                }
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(e) = failure.into_inner().ok().flatten() {
+            return Err(fail(e));
+        }
+        let errors: Vec<f64> = slots.into_iter().flat_map(|s| s.into_inner().unwrap_or_default()).collect();
+        let count = errors.len().max(1) as f64;
+        let progress = Progress {
+            steps: self.step,
+            mean_deg: errors.iter().sum::<f64>() / count,
+            within_10_deg: errors.iter().filter(|e| **e <= 10.0).count() as f64 / count,
+            seconds: self.seconds + self.started.elapsed().as_secs_f64(),
+        };
+        self.record("progress.jsonl", &progress)?;
+        Ok(progress)
+    }
+
+    /// The network with the averaged weights.
+    ///
+    /// # Errors
+    /// [`RunError::Step`].
+    pub fn network(&self) -> Result<Network, RunError> {
+        Network::from_bytes(&self.parameters.file_with(&self.average)?).map_err(|e| RunError::Step(e.to_string()))
+    }
+
+    /// Writes the checkpoint and, beside it, the averaged weights as a file that the product reads; each appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`RunError::Io`].
+    pub fn save(&self) -> Result<(), RunError> {
+        let state = CheckpointState {
+            recipe: self.recipe.clone(),
+            step: self.step,
+            adam_steps: self.adam.steps,
+            seconds: self.seconds + self.started.elapsed().as_secs_f64(),
+        };
+        let text = serde_json::to_string(&state).map_err(|e| RunError::Step(e.to_string()))?;
+        let of = |x: &[f32]| x.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        let parts = [
+            ("values", &self.values),
+            ("average", &self.average),
+            ("mean", &self.adam.mean),
+            ("square", &self.adam.square),
+        ]
+        .map(|(name, x)| (name, x.len(), of(x)));
+        let mut views = Vec::new();
+        for (name, len, bytes) in &parts {
+            let view = TensorView::new(Dtype::F32, vec![*len], bytes).map_err(|e| RunError::Step(e.to_string()))?;
+            views.push((*name, view));
+        }
+        let metadata = std::collections::HashMap::from([("checkpoint".to_owned(), text)]);
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| RunError::Step(e.to_string()))?;
+        self.replace("weights.safetensors", &self.parameters.file_with(&self.average)?)?;
+        self.replace("checkpoint.safetensors", &bytes)
+    }
+
+    /// Where the weights of [`Run::save`] lie.
+    pub fn weights_path(&self) -> PathBuf {
+        self.folder.join("weights.safetensors")
+    }
+
+    fn checkpoint_path(&self) -> PathBuf {
+        self.folder.join("checkpoint.safetensors")
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RunError> {
+        let path = self.folder.join(name);
+        let fail = |e: std::io::Error| RunError::Io(path.clone(), e);
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(fail)?;
+        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
+        file.persist(&path).map_err(|e| RunError::Io(path.clone(), e.error))?;
+        Ok(())
+    }
+
+    fn record(&self, name: &str, line: &impl Serialize) -> Result<(), RunError> {
+        let path = self.folder.join(name);
+        let text = serde_json::to_string(line).map_err(|e| RunError::Step(e.to_string()))?;
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        file.as_mut()
+            .map_err(|e| std::io::Error::new(e.kind(), e.to_string()))
+            .and_then(|f| writeln!(f, "{text}"))
+            .map_err(|e| RunError::Io(path, e))
+    }
+
+    fn load_checkpoint(&mut self) -> Result<(), RunError> {
+        let path = self.checkpoint_path();
+        let bad = |e: String| RunError::Checkpoint(path.clone(), e);
+        let bytes = std::fs::read(&path).map_err(|e| RunError::Io(path.clone(), e))?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
+        let text = metadata.metadata().as_ref().and_then(|m| m.get("checkpoint"));
+        let text = text.ok_or_else(|| bad("expected a checkpoint, found another file".into()))?;
+        let state: CheckpointState = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+        if state.recipe != self.recipe {
+            return Err(bad("expected a run of this recipe, found one of another; choose another folder".into()));
+        }
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
+        let read = |name: &str| -> Result<Vec<f32>, RunError> {
+            let view = file.tensor(name).map_err(|e| bad(e.to_string()))?;
+            Ok(singles(&view)?)
+        };
+        let n = self.values.len();
+        for (name, into) in [("values", &mut self.values), ("average", &mut self.average)] {
+            *into = read(name)?;
+            if into.len() != n {
+                return Err(bad(format!("{name}: expected {n} numbers, found {}", into.len())));
+            }
+        }
+        self.adam = Adam { steps: state.adam_steps, mean: read("mean")?, square: read("square")? };
+        (self.step, self.seconds) = (state.step, state.seconds);
+        // What was recorded after the checkpoint happens again.
+        for (name, key) in [("history.jsonl", "step"), ("progress.jsonl", "steps")] {
+            let path = self.folder.join(name);
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            let earlier = |line: &&str| {
+                let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+                let at = value.and_then(|v| v.get(key)?.as_u64());
+                at.is_some_and(|at| if key == "step" { at < state.step } else { at <= state.step })
+            };
+            let kept: Vec<&str> = text.lines().filter(earlier).collect();
+            let kept = if kept.is_empty() { String::new() } else { kept.join("\n") + "\n" };
+            std::fs::write(&path, kept).map_err(|e| RunError::Io(path, e))?;
+        }
+        Ok(())
+    }
+}
+
+/// The loss of a crop on a grid turned by `rotation`, all outputs alike; differentiable in the module's variables.
+fn loss_of(
+    module: &AuGeonet,
+    crop: &Crop,
+    stage: &Stage,
+    rotation: &Rotation,
+    state: &mut State,
+) -> candle_core::Result<candle_core::Tensor> {
+    let array = module.encode_array(&crop.array, SPEED_OF_SOUND_M_S)?;
+    let grid = Grid::fibonacci(stage.directions).map_err(candle_core::Error::wrap)?;
+    let grid = if stage.turn_grid { grid.rotated(rotation) } else { grid };
+    let latents = module.encode_audio(&array, &crop.spectra(), state, 0..stage.beamwidth_deg.len())?;
+    let mut total: Option<candle_core::Tensor> = None;
+    for (output, (beamwidth_deg, latent)) in stage.beamwidth_deg.iter().zip(&latents).enumerate() {
+        let logits = module.score(latent, &module.encode_grid(grid.directions(), output)?, output)?;
+        let loss =
+            weighted_cross_entropy(&logits, labels(crop, grid.directions(), *beamwidth_deg), stage.positive_weight)?;
+        total = Some(match total {
+            Some(sum) => (sum + loss)?,
+            None => loss,
+        });
+    }
+    match total {
+        Some(sum) => sum / stage.beamwidth_deg.len() as f64,
+        None => candle_core::bail!("expected at least one output"),
+    }
+}
+
+/// Labels `[T][D]` flattened. Talkers stand still for many frames: a row is computed once for each change.
+fn labels(crop: &Crop, candidates: &[Direction], beamwidth_deg: f64) -> Vec<f32> {
+    let mut all: Vec<f32> = Vec::with_capacity(crop.frames * candidates.len());
+    for t in 0..crop.frames {
+        if t > 0 && crop.sources[t] == crop.sources[t - 1] {
+            all.extend_from_within(all.len() - candidates.len()..);
+        } else {
+            all.extend(soft_label(&crop.sources[t], &crop.ambiguity, candidates, beamwidth_deg));
+        }
+    }
+    all
+}
+
+/// Angles between talkers and the best peaks, as many as there are talkers, matched greedily by the closest pair.
+fn errors_deg(network: &Network, crop: &Crop, grid: &Grid, finder: &PeakFinder) -> Result<Vec<f64>, String> {
+    let array = network.encode_array(&crop.array, SPEED_OF_SOUND_M_S).map_err(|e| e.to_string())?;
+    let encoded = network.encode_grid(grid).map_err(|e| e.to_string())?;
+    let mut state = network.start().map_err(|e| e.to_string())?;
+    let logits = network.logits(&array, &encoded, &crop.spectra(), &mut state).map_err(|e| e.to_string())?;
+    let mut errors = Vec::new();
+    for (row, truth) in logits.chunks_exact(grid.len()).zip(&crop.sources) {
+        if truth.is_empty() {
+            continue;
+        }
+        let options = PeakOptions { max_peaks: truth.len(), threshold: f32::NEG_INFINITY, ..PeakOptions::default() };
+        let mut found: Vec<Direction> = finder.find_exactly(row, &options).iter().map(|p| p.direction).collect();
+        let mut wanted = truth.clone();
+        while !wanted.is_empty() && !found.is_empty() {
+            let pairs = (0..wanted.len()).flat_map(|w| (0..found.len()).map(move |f| (w, f)));
+            let angle = |(w, f): (usize, usize)| crop.ambiguity.angle_deg(&wanted[w], &found[f]);
+            let Some(best) = pairs.min_by(|a, b| angle(*a).total_cmp(&angle(*b))) else { break };
+            errors.push(angle(best));
+            wanted.swap_remove(best.0);
+            found.swap_remove(best.1);
+        }
+    }
+    Ok(errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::recipe::Material;
+    use spherescope_model::config::{AuGeonetConfig, BinMap, PaperConfig, Phase, RelativeEncoding};
+
+    fn tiny() -> Recipe {
+        let mut recipe = Recipe::named("quick").unwrap();
+        let AuGeonetConfig::Lifted(sizes) = &mut recipe.network.augeonet else { panic!("expected the lifted one") };
+        (sizes.quadrature, sizes.channels, sizes.blocks, sizes.order, sizes.bins) = (48, 8, 1, 4, 24);
+        recipe.stages.truncate(2);
+        for stage in &mut recipe.stages {
+            (stage.steps, stage.batch, stage.crop_s, stage.directions) = (3, 3, 0.2, 64);
+        }
+        recipe.stages[1].material = Material::Analytic;
+        recipe
+    }
+
+    fn signals() -> Vec<Vec<f32>> {
+        vec![crate::sources::babble(5, 16_000, 2.0)]
+    }
+
+    fn finish(run: &mut Run) -> Vec<u8> {
+        while run.advance().unwrap().is_some() {}
+        run.save().unwrap();
+        std::fs::read(run.weights_path()).unwrap()
+    }
+
+    #[test]
+    fn a_killed_run_ends_where_an_unbroken_one_does_on_any_number_of_threads() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let expected = finish(&mut Run::open(folders[0].path(), tiny(), signals(), None, 2).unwrap());
+        let mut first = Run::open(folders[1].path(), tiny(), signals(), None, 1).unwrap();
+        first.advance().unwrap();
+        first.advance().unwrap();
+        first.save().unwrap();
+        // This step is lost with the process.
+        first.advance().unwrap();
+        drop(first);
+        let mut second = Run::open(folders[1].path(), tiny(), signals(), None, 3).unwrap();
+        assert_eq!(second.steps_done(), 2);
+        assert!(finish(&mut second) == expected);
+        let lines = std::fs::read_to_string(folders[1].path().join("history.jsonl")).unwrap();
+        let steps: Vec<u64> = lines.lines().map(|l| serde_json::from_str::<StepReport>(l).unwrap().step).collect();
+        assert_eq!(steps, [0, 1, 2, 3, 4, 5]);
+        let network = Network::from_bytes(&expected).unwrap();
+        assert_eq!(network.config(), &tiny().network);
+    }
+
+    #[test]
+    fn the_loss_falls_on_spectra_without_audio() {
+        let mut recipe = tiny();
+        recipe.stages = vec![Stage { steps: 60, batch: 6, rate: [1e-2, 1e-2], ..recipe.stages[1].clone() }];
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::open(folder.path(), recipe, Vec::new(), None, 2).unwrap();
+        let mut losses = Vec::new();
+        while let Some(report) = run.advance().unwrap() {
+            losses.push(report.loss);
+        }
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+        assert!(mean(&losses[50..]) < 0.8 * mean(&losses[..10]), "{losses:?}");
+        assert!(run.measure(4).unwrap().mean_deg < 75.0);
+    }
+
+    fn paper() -> Recipe {
+        let mut recipe = tiny();
+        recipe.network.augeonet = AuGeonetConfig::Paper(PaperConfig {
+            bins: 24,
+            range_hz: [93.75, 7187.5],
+            bin_map: BinMap::Logit,
+            channels: 16,
+            latent: 16,
+            outputs: 2,
+            heads: 4,
+            extractor: 2,
+            dual_paths: 1,
+            encoding: RelativeEncoding::Fm,
+            film: true,
+            phase: Phase::GccPhat,
+            fixed_grid: 0,
+        });
+        recipe
+    }
+
+    #[test]
+    fn the_papers_network_learns_and_keeps_running_moments() {
+        let mut recipe = paper();
+        recipe.stages = vec![Stage { steps: 80, batch: 6, rate: [1e-2, 1e-2], ..recipe.stages[1].clone() }];
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::open(folder.path(), recipe, Vec::new(), None, 2).unwrap();
+        let mut losses = Vec::new();
+        while let Some(report) = run.advance().unwrap() {
+            losses.push(report.loss);
+        }
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+        assert!(mean(&losses[60..]) < 0.9 * mean(&losses[..10]), "{losses:?}");
+        run.save().unwrap();
+        let bytes = std::fs::read(run.weights_path()).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let moments = singles(&file.tensor("first_norm.running_variance").unwrap()).unwrap();
+        assert!(moments.iter().any(|v| (v - 1.0).abs() > 0.1), "{moments:?}");
+    }
+
+    #[test]
+    fn another_recipe_is_not_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        Run::open(folder.path(), tiny(), signals(), None, 1).unwrap().save().unwrap();
+        let other = Recipe { seed: 2, ..tiny() };
+        let error = Run::open(folder.path(), other, signals(), None, 1).unwrap_err().to_string();
+        assert!(error.contains("checkpoint.safetensors") && error.contains("recipe"), "{error}");
+    }
+}
