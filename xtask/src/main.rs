@@ -6,11 +6,13 @@
 mod args;
 mod bundle;
 mod demo;
+mod evaluate;
 mod install;
 mod packages;
 mod pedalboard;
 mod steps;
 mod test;
+mod train;
 mod workspace;
 
 use std::process::ExitCode;
@@ -46,6 +48,19 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
   bundle   build the CLAP and VST3 bundles and print where they are
              --release                    optimised, as shipped (default): target/bundled
              --dev                        with debug assertions and allocation checks: target/bundled-dev
+  evaluate tables of accuracy: the network beside classical methods; a whole run writes docs/results.md (about 15 minutes)
+             --quick                      a tenth of the scenes; printed, not written
+             --set NAME                   one set, may be repeated: sim-s, sim-u, sim-sphere, sim-head, sim-tetra, sim-three,
+                                          sim-moving, sim-wide, sim-quiet, rir-r3vival, grids, arrays
+             --weights FILE               other weights, may be repeated; --scenes N, --threshold SCORE, --threads N,
+             --networks-only              and this as in the program itself (see its --help)
+             --sources DIR                dry recordings for the talkers (or SPHERESCOPE_SOURCES)
+             --rooms DIR                  measured room responses (or SPHERESCOPE_ROOMS)
+  train    learn the network's weights; the same command goes on where a run was interrupted
+             --recipe quick|full|FILE     15 minutes on two cores, or what the shipped weights were made with (default full)
+             --sources DIR                dry recordings, may be repeated; --start FILE begins from other weights;
+             --out DIR, --threads N,      the run's folder (default target/training/RECIPE) and its limits
+             --minutes N, --checkpoint N
   install  build the release bundles and copy them where hosts look
   help     print this text
 ";
@@ -58,11 +73,13 @@ fn main() -> ExitCode {
         "demo" => demo::run(args),
         "test" => test::run(args),
         "bundle" => bundle::run(args),
+        "evaluate" => evaluate::run(args),
         "install" => install::run(args),
+        "train" => train::run(args),
         "help" | "-h" | "--help" => args.finish().map(|()| print!("{HELP}")),
-        other => {
-            Err(Failure::Usage(format!("unknown task: expected demo, test, bundle, install or help, found `{other}`")))
-        }
+        other => Err(Failure::Usage(format!(
+            "unknown task: expected demo, test, bundle, evaluate, install, train or help, found `{other}`"
+        ))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,70 +1,38 @@
-//! Measured rooms: dry speech through real room responses, and how far the localizer's best peak is from the loudspeaker.
+//! Measured rooms: dry speech through real room responses.
 //!
 //! Reads the R3VIVAL repository (Meta, CC BY 4.0): 7-channel responses whose file names carry the loudspeaker's azimuth, clockwise,
 //! and its distance: `…_S030-150_…` stands 30° to the right at 1.5 m.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
-use spherescope_dsp::{Direction, Grid, PeakFinder, PeakOptions, presets};
-use spherescope_model::{Engine, Localizer, LocalizerSettings};
+use spherescope_dsp::{Direction, presets};
 
 use crate::audio::{AudioError, read_audio};
-use crate::convolve::Convolver;
-use crate::dry::{dry_files, load_dry};
+use crate::convolve::convolve;
+use crate::dry::dry_files;
+use crate::evaluate::listen::{HOP_S, Recording, WINDOW_S};
 use crate::resample::resample;
-use crate::truth::Activity;
+use crate::sets::{Facts, SAMPLE_RATE_HZ, Sources, aperture_m};
+use crate::truth::{Activity, TruthSource};
+use crate::vector::normal_pair;
 
 /// Identifier of the preset of the repository's array.
 pub const ARRAY: &str = "frl-open-7";
+/// Length of a clip in seconds.
+pub const CLIP_S: f64 = 3.0;
+/// The speech's level above white noise in every channel is drawn from this range, in dB.
+pub const SNR_DB: [f64; 2] = [5.0, 25.0];
 
 /// One response and where its loudspeaker stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Response {
     /// The file.
     pub path: PathBuf,
     /// Where the loudspeaker stands, seen from the array.
     pub direction: Direction,
-}
-
-/// What is rendered for each response.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Trial {
-    /// Length of the clip in seconds.
-    pub clip_s: f64,
-    /// Level of the sound above white noise in every channel, in dB.
-    pub snr_db: [f64; 2],
-    /// Sample rate of the rendering in Hz.
-    pub sample_rate_hz: u32,
-    /// Seed of noise and choice of speech.
-    pub seed: u64,
-}
-
-/// Angular errors of all active frames.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Errors {
-    /// One error a frame, in degrees.
-    pub degrees: Vec<f64>,
-}
-
-impl Errors {
-    /// Mean absolute error in degrees; not a number when there are none.
-    pub fn mean_deg(&self) -> f64 {
-        self.degrees.iter().sum::<f64>() / self.degrees.len() as f64
-    }
-
-    /// Median error in degrees; not a number when there are none.
-    pub fn median_deg(&self) -> f64 {
-        let mut sorted = self.degrees.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-    }
-
-    /// Share of frames with an error of at most 10°, 0 … 1.
-    pub fn within_10_deg(&self) -> f64 {
-        self.degrees.iter().filter(|&&e| e <= 10.0).count() as f64 / self.degrees.len() as f64
-    }
+    /// Its distance in metres.
+    pub distance_m: f64,
 }
 
 /// All responses of a folder whose names carry azimuth and distance, sorted by name.
@@ -73,64 +41,90 @@ impl Errors {
 /// As [`dry_files`].
 pub fn responses(folder: &Path) -> Result<Vec<Response>, AudioError> {
     let files = dry_files(folder)?;
-    Ok(files.into_iter().filter_map(|path| Some(Response { direction: direction_of(&path)?, path })).collect())
+    let response = |path: PathBuf| {
+        let (direction, distance_m) = place_of(&path)?;
+        Some(Response { path, direction, distance_m })
+    };
+    Ok(files.into_iter().filter_map(response).collect())
 }
 
-fn direction_of(path: &Path) -> Option<Direction> {
+fn place_of(path: &Path) -> Option<(Direction, f64)> {
     let name = path.file_stem()?.to_str()?;
     let place = name.split('_').find(|part| part.len() == 8 && part.starts_with('S') && part.as_bytes()[4] == b'-')?;
     let clockwise_deg: f64 = place.get(1..4)?.parse().ok()?;
-    Direction::from_degrees(-clockwise_deg, 0.0).ok()
+    let centimetres: f64 = place.get(5..8)?.parse().ok()?;
+    Some((Direction::from_degrees(-clockwise_deg, 0.0).ok()?, centimetres / 100.0))
 }
 
-/// A rendered clip.
-#[derive(Clone, Debug)]
-pub struct Clip {
-    /// Planar audio of the seven channels.
-    pub channels: Vec<Vec<f32>>,
-    activity: Activity,
-    /// Frames that the direct sound travels.
-    delay_frames: i64,
-    direction: Direction,
-}
-
-/// Speech from `speech` through one response, with noise; speech files are strung together, with a fifth of a second between them,
-/// until the clip is full.
+/// A part of a random dry sound through one response, with noise. The same seed and response give the same recording.
 ///
 /// # Errors
-/// [`AudioError`] naming the file that cannot be used.
-pub fn render(response: &Response, speech: &[PathBuf], trial: &Trial) -> Result<Clip, AudioError> {
-    let rate = trial.sample_rate_hz;
-    let seed = trial.seed ^ response.path.file_name().map_or(0, |n| n.as_encoded_bytes().iter().fold(0, mix));
+/// A sentence that names the file that cannot be used.
+pub fn render(response: &Response, sources: &Sources, seed: u64) -> Result<Recording, String> {
+    let rate = SAMPLE_RATE_HZ;
+    let array = presets::find(ARRAY).ok_or("the preset of the rooms' array is missing")?.array;
+    let seed = seed ^ response.path.file_name().map_or(0, |n| n.as_encoded_bytes().iter().fold(0, mix));
     let mut rng = rand::rngs::SmallRng::seed_from_u64(seed);
-    let len = (trial.clip_s * f64::from(rate)) as usize;
-    let mut dry = Vec::new();
-    while dry.len() < len && !speech.is_empty() {
-        dry.extend(load_dry(&speech[rng.random_range(0..speech.len())], rate)?);
-        dry.resize(dry.len() + rate as usize / 5, 0.0);
+    let frames = (CLIP_S * f64::from(rate)) as usize;
+    if sources.signals.is_empty() {
+        return Err("expected at least one dry sound, found none".into());
     }
-    dry.resize(len, 0.0);
-    let measured = read_audio(&response.path)?;
+    let signal = &sources.signals[rng.random_range(0..sources.signals.len())];
+    let first = rng.random_range(0..=signal.len().saturating_sub(frames));
+    let mut dry: Vec<f32> = signal[first..].iter().copied().take(frames).collect();
+    dry.resize(frames, 0.0);
+
+    let measured = read_audio(&response.path).map_err(|e| e.to_string())?;
     let filters: Vec<_> = measured.channels.iter().map(|c| resample(c, measured.sample_rate_hz, rate)).collect();
-    let longest = filters.iter().map(Vec::len).max().unwrap_or(1);
-    let mut spectra = Convolver::default().spectra(&dry, longest);
-    let mut channels = vec![vec![0.0f32; len]; filters.len()];
-    for (filter, out) in filters.iter().zip(&mut channels) {
-        spectra.convolve_add(filter, out, 0);
+    if filters.len() < array.channels_needed() {
+        return Err(format!(
+            "{}: expected {} channels, found {}",
+            response.path.display(),
+            array.channels_needed(),
+            filters.len()
+        ));
     }
+    let mut channels = vec![vec![0.0f32; frames]; filters.len()];
+    convolve(&dry, 0, &filters, &mut channels);
     let activity = Activity::of(&dry, rate);
-    let delay_frames = first_arrival(&filters);
+    let delay = first_arrival(&filters);
     let rms = channels.first().map_or(0.0, |c| activity.active_rms(c));
-    let snr_db = rng.random_range(trial.snr_db[0]..=trial.snr_db[1]);
-    // A sum of 12 uniform numbers has the variance 1.
-    let noise = rms * 10f64.powf(-snr_db / 20.0);
+    let snr_db = rng.random_range(SNR_DB[0]..=SNR_DB[1]);
+    let noise = (rms * 10f64.powf(-snr_db / 20.0)) as f32;
     for channel in &mut channels {
-        for x in channel.iter_mut() {
-            let normal = (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
-            *x += (noise * normal) as f32;
+        for pair in channel.chunks_mut(2) {
+            pair.iter_mut().zip(normal_pair(&mut rng)).for_each(|(x, n)| *x += noise * n);
         }
     }
-    Ok(Clip { channels, activity, delay_frames, direction: response.direction })
+    // Speech at a usual level: the loudest sample at −6 dBFS, as simulated scenes have it.
+    let peak = channels.iter().flatten().fold(0f32, |a, x| a.max(x.abs()));
+    if peak > 0.0 {
+        channels.iter_mut().flatten().for_each(|x| *x *= crate::render::PEAK / peak);
+    }
+    let windows = ((CLIP_S - WINDOW_S) / HOP_S + 1e-9) as usize + 1;
+    let truth = |window: usize| {
+        let [start, end] =
+            [0.0, WINDOW_S].map(|t| ((window as f64 * HOP_S + t) * f64::from(rate)).round() as i64 - delay);
+        vec![TruthSource {
+            talker: 0,
+            direction: response.direction,
+            distance_m: response.distance_m,
+            active: activity.is_active(start, end),
+        }]
+    };
+    Ok(Recording {
+        sample_rate_hz: rate,
+        facts: Facts {
+            capsules: array.active_len(),
+            aperture_m: aperture_m(&array),
+            talkers: 1,
+            snr_db: Some(snr_db),
+            t60_s: None,
+        },
+        channels,
+        array,
+        truth: (0..windows).map(truth).collect(),
+    })
 }
 
 fn mix(hash: u64, byte: &u8) -> u64 {
@@ -144,46 +138,46 @@ fn first_arrival(filters: &[Vec<f32>]) -> i64 {
     filters.iter().filter_map(first).min().unwrap_or(0) as i64
 }
 
-/// The per-frame protocol on one clip: the best peak of every frame in which the speech fills two thirds of the window.
-///
-/// `smoothing` is the share of the past in the spectrum, for each frame; 0 leaves it as it is.
-///
-/// # Errors
-/// A sentence from the localizer.
-pub fn frame_errors(clip: &Clip, engine: Engine, trial: &Trial, smoothing: f32) -> Result<Errors, String> {
-    let array = presets::find(ARRAY).ok_or("the array's preset is missing")?.array;
-    let grid = Arc::new(Grid::fibonacci(2048).map_err(|e| e.to_string())?);
-    let finder = PeakFinder::new(&grid);
-    let options = PeakOptions { max_peaks: 1, ..PeakOptions::default() };
-    let settings = LocalizerSettings { engine, chunk_frames: 8, ..LocalizerSettings::new(array, grid.clone()) };
-    let mut localizer = Localizer::new(f64::from(trial.sample_rate_hz), settings).map_err(|e| e.to_string())?;
-    let mut errors = Errors::default();
-    let mut smooth = vec![0f32; grid.len()];
-    let window = (0.032 * f64::from(trial.sample_rate_hz)).round() as i64;
-    let mut sink = |frame: &spherescope_model::LocalizerFrame<'_>| {
-        for (s, x) in smooth.iter_mut().zip(frame.spectrum) {
-            *s = smoothing * *s + (1.0 - smoothing) * x;
-        }
-        let end = frame.end_frames as i64 - clip.delay_frames;
-        if clip.activity.is_active(end - window, end)
-            && let Some(best) = finder.find_exactly(&smooth, &options).first()
-        {
-            errors.degrees.push(best.direction.angle_to_deg(&clip.direction));
-        }
-    };
-    let bus: Vec<&[f32]> = clip.channels.iter().map(Vec::as_slice).collect();
-    localizer.process(&bus, &mut sink).and_then(|()| localizer.flush(&mut sink)).map_err(|e| e.to_string())?;
-    Ok(errors)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_carry_the_direction() {
-        let d = direction_of(Path::new("RLRVarAcLab_Absorptive_000_S030-150_R1_FRL10cm.flac")).unwrap();
-        assert!((d.azimuth_deg() + 30.0).abs() < 1e-9);
-        assert!(direction_of(Path::new("RLRVarAcLab_Absorptive_000_SBG1_R1_FRL10cm.flac")).is_none());
+    fn a_response_becomes_a_recording_with_its_truth() {
+        // Plane waves from 60° on the right, 10 ms after the start.
+        let array = presets::find(ARRAY).unwrap().array;
+        let towards = Direction::from_degrees(-60.0, 0.0).unwrap().unit();
+        let rate = 48_000;
+        let channels: Vec<Vec<f32>> = array
+            .relative_positions_m()
+            .iter()
+            .map(|p| {
+                let early = (0..3).map(|i| p[i] * towards[i]).sum::<f64>() / 343.0;
+                let mut response = vec![0.0; 960];
+                response[((0.010 - early) * f64::from(rate)).round() as usize] = 0.5;
+                response
+            })
+            .collect();
+        let folder = tempfile::tempdir().unwrap();
+        crate::audio::write_wav_f32(folder.path().join("Room_S060-200_R1.wav"), rate, &channels).unwrap();
+        let responses = responses(folder.path()).unwrap();
+        assert_eq!((responses.len(), responses[0].distance_m), (1, 2.0));
+        let signal = crate::sources::babble(1, SAMPLE_RATE_HZ, 4.0);
+        let sources = Sources { name: "test".into(), signals: vec![signal] };
+        let recording = render(&responses[0], &sources, 1).unwrap();
+        assert_eq!((recording.channels.len(), recording.channels[0].len()), (7, 48_000));
+        let active = recording.truth.iter().filter(|t| t[0].active).count();
+        assert!(active > recording.truth.len() / 3, "{active} of {}", recording.truth.len());
+        assert_eq!(recording.channels, render(&responses[0], &sources, 1).unwrap().channels);
+        let silent = Sources { name: "none".into(), signals: vec![] };
+        assert!(render(&responses[0], &silent, 1).unwrap_err().contains("found none"));
+    }
+
+    #[test]
+    fn names_carry_direction_and_distance() {
+        let (direction, distance_m) =
+            place_of(Path::new("RLRVarAcLab_Absorptive_000_S030-150_R1_FRL10cm.flac")).unwrap();
+        assert!((direction.azimuth_deg() + 30.0).abs() < 1e-9 && distance_m == 1.5);
+        assert!(place_of(Path::new("RLRVarAcLab_Absorptive_000_SBG1_R1_FRL10cm.flac")).is_none());
     }
 }

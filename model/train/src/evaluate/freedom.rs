@@ -1,0 +1,240 @@
+//! Freedom of grid and array: the same weights on other grids and on arrays of all kinds.
+
+use std::fmt::Write as _;
+
+use rand::SeedableRng;
+use spherescope_dsp::array::Extent;
+use spherescope_dsp::{Direction, Grid, MicArray, Peak, Rotation};
+
+use super::listen::{self, Heard, Recording, Sphere};
+use super::protocol::{Errors, NO_PEAK_DEG, frame_errors, sounding};
+use super::report::{errors_cell, head, row};
+use super::run::Bench;
+use crate::sets::{ARRAY_KINDS, Set, Sources, array_scene};
+
+/// Scenes of sim-s for the grids.
+pub const GRID_SCENES: usize = 24;
+/// Scenes for each kind of array.
+pub const ARRAY_SCENES: usize = 12;
+/// Directions of the large grid whose front half is a grid of its own.
+const WHOLE: usize = 4096;
+
+/// The grids by name; the last one covers the front half alone.
+fn grids() -> Result<Vec<(String, Sphere)>, String> {
+    let mut grids = Vec::new();
+    for len in [256, 2048, 8192] {
+        grids.push((len.to_string(), Grid::fibonacci(len)));
+    }
+    let mut rng = rand::rngs::SmallRng::seed_from_u64(0x5e75);
+    let turned = Grid::fibonacci(2048).map(|g| g.rotated(&Rotation::random(&mut rng)));
+    grids.push(("2048, turned at random".into(), turned));
+    let front = Grid::fibonacci(WHOLE)
+        .and_then(|g| Grid::from_directions(g.directions().iter().copied().filter(in_front).collect()));
+    grids.push(("2048 over the front half".into(), front));
+    grids.into_iter().map(|(name, grid)| Ok((name, Sphere::new(grid.map_err(|e| e.to_string())?)))).collect()
+}
+
+fn in_front(direction: &Direction) -> bool {
+    direction.unit()[0] > 0.0
+}
+
+/// The networks on several grids, scenes of sim-s.
+///
+/// # Errors
+/// A sentence that names the scene.
+pub fn grids_table(bench: &Bench, scenes: usize, sources: &Sources) -> Result<String, String> {
+    let grids = grids()?;
+    // [scene][grid][network][all, front]
+    let results = bench.each("grids", scenes, |index| {
+        let recording = Recording::of(&Set::S.scene(index, sources).map_err(|e| e.to_string())?);
+        let mut of_scene = Vec::new();
+        for (_, sphere) in &grids {
+            let mut of_grid = Vec::new();
+            for named in &bench.networks {
+                let heard = listen::network(&recording, &named.network, sphere)?;
+                of_grid.push([false, true].map(|front| {
+                    let mut errors = Vec::new();
+                    for (truth, best) in recording.truth.iter().zip(&heard.best) {
+                        let sources = sounding(truth);
+                        if !front || sources.iter().all(in_front) {
+                            errors.extend(frame_errors(&sources, best));
+                        }
+                    }
+                    errors
+                }));
+            }
+            of_scene.push(of_grid);
+        }
+        Ok(of_scene)
+    })?;
+    let mut columns = vec!["grid".to_owned()];
+    for named in &bench.networks {
+        columns.push(named.name.clone());
+        columns.push(format!("{}, all sources in front", named.name));
+    }
+    let mut text = format!(
+        "\n## The same weights on other grids\n\n{scenes} scenes of sim-s; mean · median · share within 10°. The last column counts \
+         the frames whose sounding sources are all in the front half.\n\n{}",
+        head(&columns)
+    );
+    for (g, (name, _)) in grids.iter().enumerate() {
+        let whole = g + 1 < grids.len();
+        let mut cells = vec![name.clone()];
+        for network in 0..bench.networks.len() {
+            let errors = |front: usize| Errors {
+                degrees: results.iter().flat_map(|scene| scene[g][network][front].iter().copied()).collect(),
+            };
+            cells.push(if whole { errors_cell(&errors(0)) } else { "–".into() });
+            cells.push(errors_cell(&errors(1)));
+        }
+        text += &row(cells);
+    }
+    Ok(text)
+}
+
+/// What a flat or straight array cannot tell apart: the angle between source and peak up to that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ambiguity {
+    None,
+    /// Mirror images in the plane of this normal.
+    Mirror([f64; 3]),
+    /// All directions at one angle to this axis.
+    Cone([f64; 3]),
+}
+
+impl Ambiguity {
+    fn of(array: &MicArray) -> Self {
+        let points = array.relative_positions_m();
+        let longest = |vectors: Vec<[f64; 3]>| {
+            let longest =
+                vectors.into_iter().max_by(|a, b| crate::vector::norm(*a).total_cmp(&crate::vector::norm(*b)));
+            longest.and_then(|v| Direction::from_vector(v).ok()).map(|d| d.unit())
+        };
+        match array.extent() {
+            Extent::Volume => Self::None,
+            Extent::Linear => longest(points).map_or(Self::None, Self::Cone),
+            Extent::Planar => {
+                let cross = |a: [f64; 3], b: [f64; 3]| {
+                    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+                };
+                let pairs = points.iter().flat_map(|&a| points.iter().map(move |&b| cross(a, b)));
+                // Microscopic areas of small arrays are still areas.
+                longest(pairs.map(|v| v.map(|x| 1e6 * x)).collect()).map_or(Self::None, Self::Mirror)
+            }
+        }
+    }
+
+    fn error_deg(self, source: &Direction, peak: &Direction) -> f64 {
+        let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+        let error = source.angle_to_deg(peak);
+        match self {
+            Self::None => error,
+            Self::Mirror(normal) => {
+                let u = peak.unit();
+                let height = 2.0 * dot(u, normal);
+                let image = Direction::from_vector([0, 1, 2].map(|i| u[i] - height * normal[i]));
+                image.map_or(error, |image| error.min(source.angle_to_deg(&image)))
+            }
+            Self::Cone(axis) => {
+                let angle = |d: &Direction| dot(d.unit(), axis).clamp(-1.0, 1.0).acos();
+                (angle(source) - angle(peak)).abs().to_degrees()
+            }
+        }
+    }
+}
+
+/// Errors of single-talker frames: as they are, and up to what the array cannot tell apart.
+fn both(recording: &Recording, heard: &Heard) -> [Vec<f64>; 2] {
+    let ambiguity = Ambiguity::of(&recording.array);
+    let mut errors = [Vec::new(), Vec::new()];
+    for (truth, best) in recording.truth.iter().zip(&heard.best) {
+        for source in sounding(truth) {
+            let peak: Option<&Peak> = best.first();
+            errors[0].push(peak.map_or(NO_PEAK_DEG, |p| source.angle_to_deg(&p.direction)));
+            errors[1].push(peak.map_or(NO_PEAK_DEG, |p| ambiguity.error_deg(&source, &p.direction)));
+        }
+    }
+    errors
+}
+
+/// All engines on all kinds of arrays, one talker.
+///
+/// # Errors
+/// A sentence that names the scene.
+pub fn arrays_table(bench: &Bench, scenes: usize, sources: &Sources) -> Result<String, String> {
+    let engines = bench.engines();
+    // [kind · scene][engine][raw, forgiven]
+    let results = bench.each("arrays", ARRAY_KINDS.len() * scenes, |index| {
+        let scene = array_scene(index / scenes, index % scenes, sources).map_err(|e| e.to_string())?;
+        let recording = Recording::of(&scene);
+        let mut errors = Vec::new();
+        for named in &bench.networks {
+            errors.push(both(&recording, &listen::network(&recording, &named.network, &bench.sphere)?));
+        }
+        if let (true, Some(first)) = (bench.rivals, bench.networks.first()) {
+            for heard in listen::srp_phat(&recording, &first.network, &bench.sphere)? {
+                errors.push(both(&recording, &heard));
+            }
+            errors.push(both(&recording, &listen::music(&recording, &first.network, &bench.sphere)?));
+        }
+        Ok((Ambiguity::of(&recording.array), errors))
+    })?;
+    let mut columns = vec!["array".to_owned(), "capsules".to_owned()];
+    columns.extend_from_slice(&engines);
+    let mut text = String::from("\n## The same weights on all kinds of arrays\n\n");
+    let _ = writeln!(
+        text,
+        "{scenes} scenes each with one talker, the same for every array; T60 0.2 to 0.8 s, 5 to 30 dB; mean · median · share within \
+         10°. Flat arrays cannot tell mirror images apart, straight ones all directions at one angle to them: a second row counts \
+         errors up to that.\n"
+    );
+    text += &head(&columns);
+    for (kind, (name, capsules)) in ARRAY_KINDS.into_iter().enumerate() {
+        let of_kind = &results[kind * scenes..][..scenes];
+        let ambiguous = of_kind.first().is_some_and(|(a, _)| *a != Ambiguity::None);
+        for forgiven in 0..=usize::from(ambiguous) {
+            let mut cells = if forgiven == 0 {
+                vec![name.to_owned(), capsules.to_string()]
+            } else {
+                vec!["… up to its ambiguity".to_owned(), String::new()]
+            };
+            for engine in 0..engines.len() {
+                let degrees = of_kind.iter().flat_map(|(_, e)| e[engine][forgiven].iter().copied()).collect();
+                cells.push(errors_cell(&Errors { degrees }));
+            }
+            text += &row(cells);
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spherescope_dsp::presets;
+
+    fn at(azimuth: f64, elevation: f64) -> Direction {
+        Direction::from_degrees(azimuth, elevation).unwrap()
+    }
+
+    #[test]
+    fn ambiguities_are_those_of_the_array() {
+        let flat = Ambiguity::of(&presets::find("ring-6").unwrap().array);
+        assert!(flat.error_deg(&at(40.0, 30.0), &at(40.0, -30.0)) < 1e-6);
+        assert!((flat.error_deg(&at(40.0, 30.0), &at(40.0, -20.0)) - 10.0).abs() < 1e-6);
+        let line = MicArray::from_positions("line", &[[0.0; 3], [0.1, 0.0, 0.0], [0.2, 0.0, 0.0]]).unwrap();
+        let cone = Ambiguity::of(&line);
+        assert!(cone.error_deg(&at(60.0, 0.0), &at(-60.0, 0.0)) < 1e-6);
+        assert!((cone.error_deg(&at(60.0, 0.0), &at(0.0, 70.0)) - 10.0).abs() < 1e-6);
+        let full = Ambiguity::of(&presets::find("zylia-zm-1").unwrap().array);
+        assert_eq!(full, Ambiguity::None);
+    }
+
+    #[test]
+    fn the_front_half_has_half_of_the_directions() {
+        let grids = grids().unwrap();
+        let front = &grids.last().unwrap().1.grid;
+        assert!((front.len() as i64 - 2048).abs() < 8, "{}", front.len());
+        assert!(front.directions().iter().all(in_front));
+    }
+}

@@ -1,0 +1,213 @@
+//! All engines on the same recording, frame by frame.
+
+use std::sync::Arc;
+
+use spherescope_dsp::{Grid, MicArray, Peak, PeakFinder, PeakOptions, SampleRate};
+use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings, Network, SPEED_OF_SOUND_M_S};
+
+use super::protocol::sounding;
+use super::rivals::{Music, Smoother};
+use crate::scene::Scene;
+use crate::sets::{Facts, SetScene};
+use crate::truth::TruthSource;
+
+/// Length of a window in seconds; whatever an engine uses, this is the window that counts.
+pub const WINDOW_S: f64 = 0.032;
+/// Time from one counted window to the next in seconds.
+pub const HOP_S: f64 = 0.016;
+/// Peaks below this score are never shown.
+pub const LEAST_SCORE: f32 = 0.05;
+/// The plugin shows at most this many.
+pub const MOST_SHOWN: usize = 4;
+
+/// A recording whose truth is known.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Sample rate in Hz.
+    pub sample_rate_hz: u32,
+    /// Planar audio.
+    pub channels: Vec<Vec<f32>>,
+    /// The array.
+    pub array: MicArray,
+    /// All sources in each window of [`WINDOW_S`] every [`HOP_S`].
+    pub truth: Vec<Vec<TruthSource>>,
+    /// What is known beside.
+    pub facts: Facts,
+}
+
+impl Recording {
+    /// A simulated scene.
+    pub fn of(scene: &SetScene) -> Self {
+        let mut recording = Self::of_scene(&scene.scene, scene.facts);
+        if let Some(level_dbfs) = scene.level_dbfs {
+            let power = crate::render::mean_power(&recording.channels);
+            if power > 0.0 {
+                let gain = (10f64.powf(level_dbfs / 20.0) / power.sqrt()) as f32;
+                recording.channels.iter_mut().flatten().for_each(|x| *x *= gain);
+            }
+        }
+        recording
+    }
+
+    fn of_scene(scene: &Scene, facts: Facts) -> Self {
+        let rendered = scene.render();
+        Self {
+            sample_rate_hz: rendered.sample_rate_hz,
+            channels: rendered.channels,
+            array: scene.parts().array.clone(),
+            truth: scene.truth().every(HOP_S, WINDOW_S).into_iter().map(|f| f.sources).collect(),
+            facts,
+        }
+    }
+
+    /// The counted window that ends with the sample before `end_frames`, if one does.
+    fn window_of(&self, end_frames: u64) -> Option<usize> {
+        let windows = (end_frames as f64 / f64::from(self.sample_rate_hz) - WINDOW_S) / HOP_S;
+        let index = windows.round();
+        ((windows - index).abs() < 0.1 && index >= 0.0 && (index as usize) < self.truth.len()).then_some(index as usize)
+    }
+}
+
+/// A network and the name under which its results stand.
+#[derive(Clone, Debug)]
+pub struct NamedNetwork {
+    /// What tables call it.
+    pub name: String,
+    /// The network.
+    pub network: Arc<Network>,
+}
+
+/// A grid with who neighbours whom.
+#[derive(Clone, Debug)]
+pub struct Sphere {
+    /// The directions.
+    pub grid: Arc<Grid>,
+    /// Finds peaks on them.
+    pub finder: PeakFinder,
+}
+
+impl Sphere {
+    /// Prepares a grid.
+    pub fn new(grid: Grid) -> Self {
+        Self { finder: PeakFinder::new(&grid), grid: Arc::new(grid) }
+    }
+}
+
+/// What one engine made of a recording.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// As many of the best peaks as sources sound, for each counted window; empty where nobody sounds.
+    pub best: Vec<Vec<Peak>>,
+    /// Peaks above [`LEAST_SCORE`], at most [`MOST_SHOWN`], for each counted window; empty below the level gate, and for engines
+    /// whose scores mean nothing by themselves.
+    pub shown: Vec<Vec<Peak>>,
+}
+
+impl Heard {
+    fn new(windows: usize) -> Self {
+        Self { best: vec![Vec::new(); windows], shown: vec![Vec::new(); windows] }
+    }
+}
+
+fn options(count: usize) -> PeakOptions {
+    PeakOptions { max_peaks: count, threshold: LEAST_SCORE, ..PeakOptions::default() }
+}
+
+/// Runs a localizer over a recording; `each(window, gate, spectrum)` gets the counted windows.
+///
+/// # Errors
+/// A sentence from the localizer.
+pub fn spectra(
+    recording: &Recording,
+    network: &Arc<Network>,
+    engine: Engine,
+    sphere: &Sphere,
+    each: &mut dyn FnMut(usize, bool, &[f32]),
+) -> Result<(), String> {
+    // Chunks of any length give the same results; long ones are cheap.
+    let settings = LocalizerSettings {
+        engine,
+        chunk_frames: 16,
+        ..LocalizerSettings::new(recording.array.clone(), sphere.grid.clone())
+    };
+    let mut localizer = Localizer::with_network(f64::from(recording.sample_rate_hz), settings, network.clone())
+        .map_err(|e| e.to_string())?;
+    let mut sink = |frame: &LocalizerFrame<'_>| {
+        if let Some(window) = recording.window_of(frame.end_frames) {
+            each(window, frame.active, frame.spectrum);
+        }
+    };
+    let bus: Vec<&[f32]> = recording.channels.iter().map(Vec::as_slice).collect();
+    localizer.process(&bus, &mut sink).and_then(|()| localizer.flush(&mut sink)).map_err(|e| e.to_string())
+}
+
+/// One engine's peaks, for the spectra of [`spectra`].
+fn hear(recording: &Recording, sphere: &Sphere, heard: &mut Heard, window: usize, shown: bool, spectrum: &[f32]) {
+    let count = recording.truth[window].iter().filter(|s| s.active).count();
+    if count > 0 {
+        heard.best[window] = sphere.finder.find_exactly(spectrum, &options(count));
+    }
+    if shown {
+        heard.shown[window] = sphere.finder.find(spectrum, &options(MOST_SHOWN));
+    }
+}
+
+/// The network on a recording.
+///
+/// # Errors
+/// As [`spectra`].
+pub fn network(recording: &Recording, network: &Arc<Network>, sphere: &Sphere) -> Result<Heard, String> {
+    let mut heard = Heard::new(recording.truth.len());
+    spectra(recording, network, Engine::AggRl, sphere, &mut |window, gate, spectrum| {
+        hear(recording, sphere, &mut heard, window, gate, spectrum);
+    })?;
+    Ok(heard)
+}
+
+/// SRP-PHAT on a recording: frame by frame, and smoothed over time.
+///
+/// # Errors
+/// As [`spectra`].
+pub fn srp_phat(recording: &Recording, network: &Arc<Network>, sphere: &Sphere) -> Result<[Heard; 2], String> {
+    let mut heard = [Heard::new(recording.truth.len()), Heard::new(recording.truth.len())];
+    let mut smoother = Smoother::new(HOP_S, sphere.grid.len());
+    spectra(recording, network, Engine::SrpPhat, sphere, &mut |window, gate, spectrum| {
+        hear(recording, sphere, &mut heard[0], window, gate, spectrum);
+        hear(recording, sphere, &mut heard[1], window, gate, smoother.next(spectrum));
+    })?;
+    Ok(heard)
+}
+
+/// Broadband MUSIC on a recording; see [`Music`].
+///
+/// # Errors
+/// A sentence from the front end.
+pub fn music(recording: &Recording, network: &Arc<Network>, sphere: &Sphere) -> Result<Heard, String> {
+    let mut heard = Heard::new(recording.truth.len());
+    let rate = SampleRate::new(f64::from(recording.sample_rate_hz)).map_err(|e| e.to_string())?;
+    let sources = recording.truth.iter().map(|t| sounding(t).len()).max().unwrap_or(0);
+    let mut music = Music::new(
+        rate,
+        network.timing(),
+        network.frequencies_hz(),
+        &recording.array,
+        &sphere.grid,
+        sources,
+        SPEED_OF_SOUND_M_S,
+    )
+    .map_err(|e| e.to_string())?;
+    let wanted = |end_frames| {
+        let window = recording.window_of(end_frames)?;
+        let count = recording.truth[window].iter().filter(|s| s.active).count();
+        (count > 0).then_some(count)
+    };
+    let bus: Vec<&[f32]> = recording.channels.iter().map(Vec::as_slice).collect();
+    music
+        .process(&bus, &wanted, &mut |end_frames, spectrum| {
+            if let Some(window) = recording.window_of(end_frames) {
+                hear(recording, sphere, &mut heard, window, false, spectrum);
+            }
+        })
+        .map_err(|e| e.to_string())?;
+    Ok(heard)
+}

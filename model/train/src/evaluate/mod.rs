@@ -1,0 +1,338 @@
+//! Evaluation: the network and its classical rivals on the same frames of sets with known truth.
+//!
+//! In the order of the data flow: [`options`] says what to run, [`crate::sets`] and [`crate::measured`] give recordings,
+//! [`listen`] and [`rivals`] turn them into peaks, [`protocol`] (number of sources given) and [`product`] (not given) and
+//! [`calibration`] judge the peaks, [`report`] makes tables of it. [`evaluate`] is the whole.
+
+pub mod calibration;
+pub mod canvas;
+pub mod freedom;
+pub mod judged;
+pub mod listen;
+pub mod options;
+pub mod picture;
+pub mod product;
+pub mod protocol;
+pub mod report;
+pub mod rivals;
+pub mod run;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use spherescope_dsp::Grid;
+use spherescope_model::network::SHIPPED_WEIGHTS;
+use spherescope_model::{Engine, Network};
+
+use crate::measured;
+use crate::sets::{Set, Sources};
+use judged::Outcome;
+use listen::{NamedNetwork, Sphere};
+use options::{Options, Part};
+use protocol::median;
+use report::{head, row};
+use run::Bench;
+
+/// D, the number of candidate directions.
+pub const DIRECTIONS: usize = 2048;
+/// Seed of the measured rooms' speech and noise.
+const ROOMS_SEED: u64 = 0x5e75_0000_0000_0001;
+
+/// The paper's own figures, which no other data can repeat exactly.
+const PAPER: &str = "
+The paper (AGG-RL, ICLR 2026) reports mean errors on data of its own after which sim-s and sim-u are drawn: SRP-PHAT 43.89° and 38.40°, \
+AGG-RL 10.32° and 14.12°. SRP-PHAT on 2048 directions is the check that frames of like difficulty are counted.
+";
+
+/// Why an evaluation ended without a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A file or folder that the command line names cannot be used.
+    Input(String),
+    /// The run itself failed.
+    Run(String),
+}
+
+/// Runs everything that the options ask for; the report in Markdown. Progress goes to stderr.
+///
+/// # Errors
+/// [`Failure`] with a sentence that names the option and file, or the set and scene.
+pub fn evaluate(options: &Options) -> Result<String, Failure> {
+    let (networks, weights) = networks(&options.weights)?;
+    let sources = match &options.sources {
+        Some(folder) => Sources::folder(folder).map_err(|e| Failure::Input(format!("--sources: {e}")))?,
+        None => {
+            eprintln!("no folder of dry recordings (--sources): talkers are {}", Sources::built_in().name);
+            Sources::built_in()
+        }
+    };
+    let grid = Grid::fibonacci(DIRECTIONS).map_err(|e| Failure::Run(e.to_string()))?;
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let bench = Bench {
+        networks,
+        sphere: Sphere::new(grid),
+        rivals: options.rivals,
+        threshold: options.threshold.unwrap_or(Engine::AggRl.default_threshold()),
+        threads: options.threads.unwrap_or_else(cores),
+    };
+
+    let mut results: Vec<(Part, Vec<Outcome>)> = Vec::new();
+    let mut notes = Vec::new();
+    let mut freedom = String::new();
+    for &part in &options.parts {
+        match part {
+            Part::Set(set) => {
+                let outcomes = bench.set(set, scenes(options, set.scenes()), &sources).map_err(Failure::Run)?;
+                results.push((part, outcomes));
+            }
+            Part::MeasuredRooms => match &options.rooms {
+                Some(folder) => results.push((part, rooms(&bench, folder, options, &sources)?)),
+                None => notes.push(format!("{}: skipped: no folder of room responses (--rooms).", part.id())),
+            },
+            Part::Grids => {
+                let count = scenes(options, freedom::GRID_SCENES);
+                freedom += &freedom::grids_table(&bench, count, &sources).map_err(Failure::Run)?;
+            }
+            Part::Arrays => {
+                let count = scenes(options, freedom::ARRAY_SCENES);
+                freedom += &freedom::arrays_table(&bench, count, &sources).map_err(Failure::Run)?;
+            }
+        }
+    }
+
+    let mut text = preamble(options, &bench, &weights, &sources);
+    if !results.is_empty() {
+        text += &per_frame(&results, &bench.engines());
+    }
+    for note in &notes {
+        let _ = writeln!(text, "\n{note}");
+    }
+    text += &in_parts(&results, &bench.engines());
+    if !results.is_empty() {
+        text += &as_product(&results, &bench);
+    }
+    text += &calibrated(&results, &bench);
+    text += &freedom;
+    if let Some(folder) = &options.pictures {
+        text += &pictures(folder, options, &results, &bench, &sources).map_err(Failure::Run)?;
+    }
+    Ok(text)
+}
+
+fn scenes(options: &Options, usual: usize) -> usize {
+    match options.scenes {
+        Some(n) => n,
+        None if options.quick => usual.div_ceil(10),
+        None => usual,
+    }
+}
+
+/// The networks and a line for each: its name, its file and the checksum.
+fn networks(files: &[std::path::PathBuf]) -> Result<(Vec<NamedNetwork>, Vec<String>), Failure> {
+    let line = |name: &str, bytes: &[u8]| {
+        let digest: String = Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        format!("`{name}`, SHA-256 {digest}")
+    };
+    if files.is_empty() {
+        let network = Network::shipped().map_err(|e| Failure::Run(e.to_string()))?;
+        let lines = vec![line("assets/weights (shipped)", SHIPPED_WEIGHTS)];
+        return Ok((vec![NamedNetwork { name: "AGG-RL".into(), network }], lines));
+    }
+    let (mut networks, mut lines) = (Vec::new(), Vec::new());
+    for file in files {
+        let fail = |e: String| Failure::Input(format!("--weights: {}: {e}", file.display()));
+        let bytes = std::fs::read(file).map_err(|e| fail(e.to_string()))?;
+        let network = Network::from_bytes(&bytes).map_err(|e| fail(e.to_string()))?;
+        let stem = file.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+        let name = if files.len() == 1 { "AGG-RL".to_owned() } else { format!("AGG-RL {stem}") };
+        lines.push(line(&stem, &bytes));
+        networks.push(NamedNetwork { name, network: Arc::new(network) });
+    }
+    Ok((networks, lines))
+}
+
+fn rooms(bench: &Bench, folder: &Path, options: &Options, sources: &Sources) -> Result<Vec<Outcome>, Failure> {
+    let responses = measured::responses(folder).map_err(|e| Failure::Input(format!("--rooms: {e}")))?;
+    if responses.is_empty() {
+        let found = folder.display();
+        return Err(Failure::Input(format!(
+            "--rooms: expected responses whose names carry a place, such as S030-150, found none in {found}"
+        )));
+    }
+    // Few of them, spread over both states of the room.
+    let wanted = scenes(options, responses.len()).min(responses.len());
+    let chosen = |index: usize| &responses[index * responses.len() / wanted];
+    bench
+        .each(Part::MEASURED_ROOMS, wanted, |index| bench.hear(&measured::render(chosen(index), sources, ROOMS_SEED)?))
+        .map_err(Failure::Run)
+}
+
+fn preamble(options: &Options, bench: &Bench, weights: &[String], sources: &Sources) -> String {
+    let mut text = String::new();
+    let command = options.command.clone().unwrap_or_else(|| {
+        let words: Vec<String> = std::env::args().skip(1).collect();
+        format!("evaluate {}", words.join(" ")).trim_end().to_owned()
+    });
+    let _ = writeln!(text, "Printed by\n\n    {command}\n");
+    if let Some(commit) = &options.commit {
+        let _ = writeln!(text, "- Commit: {commit}");
+    }
+    for line in weights {
+        let _ = writeln!(text, "- Weights: {line}");
+    }
+    let _ = writeln!(text, "- Talkers: {}", sources.name);
+    let _ = writeln!(
+        text,
+        "- {DIRECTIONS} directions, windows of 32 ms every 16 ms; threshold of AGG-RL {:.2}, of SRP-PHAT {:.2}",
+        bench.threshold,
+        Engine::SrpPhat.default_threshold()
+    );
+    if options.quick || options.scenes.is_some() {
+        text += "- A short run: few scenes, figures scatter\n";
+    }
+    text
+}
+
+fn per_frame(results: &[(Part, Vec<Outcome>)], engines: &[String]) -> String {
+    let mut columns = vec!["set".to_owned(), "pairs".to_owned()];
+    columns.extend_from_slice(engines);
+    let mut text = String::from(
+        "\n## Frame by frame, the number of sources given\n\nMean · median · share within 10° of the angle between source and peak.\n\n",
+    );
+    text += &head(&columns);
+    for (part, outcomes) in results.iter().filter(|(part, _)| *part != Part::Set(Set::Quiet)) {
+        text += &report::set_row(part.id(), outcomes, engines.len());
+    }
+    text += "\nSets:\n\n";
+    for (part, _) in results {
+        let what = match part {
+            Part::Set(set) => set.what(),
+            _ => "measured responses of an open array of seven capsules, one loudspeaker, white noise 5 to 25 dB below",
+        };
+        let _ = writeln!(text, "- {}: {what}", part.id());
+    }
+    if !paper_like(results).is_empty() {
+        text += PAPER;
+    }
+    text
+}
+
+/// The outcomes of the paper-like sets.
+fn paper_like(results: &[(Part, Vec<Outcome>)]) -> Vec<&Outcome> {
+    let wanted = [Part::Set(Set::S), Part::Set(Set::U)];
+    results.iter().filter(|(part, _)| wanted.contains(part)).flat_map(|(_, outcomes)| outcomes).collect()
+}
+
+fn in_parts(results: &[(Part, Vec<Outcome>)], engines: &[String]) -> String {
+    let outcomes = paper_like(results);
+    if outcomes.is_empty() {
+        return String::new();
+    }
+    format!("\n## sim-s and sim-u in parts\n\n{}", report::parts_table(&outcomes, engines))
+}
+
+fn as_product(results: &[(Part, Vec<Outcome>)], bench: &Bench) -> String {
+    let mut text = String::from(
+        "\n## As the plugin shows it, the number of sources not known\n\nPeaks above threshold and level gate. A peak is right \
+         within 20° of a sounding source, one for each; peaks of a source that fell silent less than 0.5 s ago do not count; all \
+         others are wrong. A false detection is a wrong peak without any peak within 20° in the 0.5 s before.\n\n",
+    );
+    text += &report::product_head();
+    let srp = [("SRP-PHAT", 0), ("SRP-PHAT smoothed", 1)];
+    for (part, outcomes) in results {
+        for (engine, named) in bench.networks.iter().enumerate() {
+            text += &report::product_row(part.id(), &named.name, bench.threshold, &report::counts(outcomes, engine));
+        }
+        for (name, offset) in srp.iter().filter(|_| bench.rivals) {
+            let counts = report::counts(outcomes, bench.networks.len() + offset);
+            text += &report::product_row(part.id(), name, Engine::SrpPhat.default_threshold(), &counts);
+        }
+    }
+    if let Some((_, outcomes)) = results.iter().find(|(part, _)| *part == Part::Set(Set::Moving)) {
+        text += "\nLag behind the talkers of sim-moving, who go round at 30° a second (median, peaks within 45°):\n\n";
+        text += &head(&["engine", "lag", "in time"].map(String::from));
+        for (engine, name) in bench.engines().iter().enumerate() {
+            let lags: Vec<f64> = outcomes.iter().flat_map(|o| o.judged[engine].lags_deg.iter().copied()).collect();
+            let lag = median(&lags);
+            text += &row([
+                name.clone(),
+                lag.map_or("–".into(), |l| format!("{l:.1}°")),
+                lag.map_or("–".into(), |l| format!("{:.0} ms", 1000.0 * l / crate::sets::MOVING_DEG_S)),
+            ]);
+        }
+    }
+    text
+}
+
+/// Draws the pictures into the folder; a section that shows them.
+fn pictures(
+    folder: &Path,
+    options: &Options,
+    results: &[(Part, Vec<Outcome>)],
+    bench: &Bench,
+    sources: &Sources,
+) -> Result<String, String> {
+    eprintln!("drawing");
+    std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    // Links lead from the report's own folder.
+    let from = options.write.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let link = |file: &str, what: &str| {
+        let path = folder.join(file);
+        let path = path.strip_prefix(from).unwrap_or(&path);
+        format!("\n![{what}]({})\n", path.to_string_lossy().replace('\\', "/"))
+    };
+    let mut text = String::from("\n## Pictures\n");
+    let outcomes = paper_like(results);
+    if !outcomes.is_empty() {
+        picture::error_curves(&folder.join("errors.png"), &outcomes, &bench.engines())?;
+        text += &link("errors.png", "Mean error against SNR and reverberation time, sim-s and sim-u");
+    }
+    let curves = calibrations(results, bench);
+    if curves.iter().any(|(_, c)| c.count() > 0) {
+        picture::reliability(&folder.join("reliability.png"), &curves)?;
+        text += &link("reliability.png", "How often a peak of a score is a source");
+    }
+    picture::maps(&folder.join("maps.png"), bench, sources)?;
+    text += &link(
+        "maps.png",
+        "One frame of two talkers in a room: the network above, SRP-PHAT below; rings mark the talkers",
+    );
+    Ok(text)
+}
+
+/// Each network's reliability over all sets.
+fn calibrations(results: &[(Part, Vec<Outcome>)], bench: &Bench) -> Vec<(String, calibration::Calibration)> {
+    let of_engine = |(engine, named): (usize, &NamedNetwork)| {
+        let mut calibration = calibration::Calibration::default();
+        results.iter().flat_map(|(_, o)| o).for_each(|o| calibration.merge(&o.judged[engine].calibration));
+        (named.name.clone(), calibration)
+    };
+    bench.networks.iter().enumerate().map(of_engine).collect()
+}
+
+fn calibrated(results: &[(Part, Vec<Outcome>)], bench: &Bench) -> String {
+    // All that is held out and has sources; the quiet set has a column of its own.
+    let outcomes: Vec<&Outcome> =
+        results.iter().filter(|(part, _)| *part != Part::Set(Set::Quiet)).flat_map(|(_, outcomes)| outcomes).collect();
+    let quiet = results.iter().find(|(part, _)| *part == Part::Set(Set::Quiet)).map_or(&[][..], |(_, o)| o);
+    let mut text = String::new();
+    if outcomes.is_empty() {
+        return text;
+    }
+    for (engine, (name, calibration)) in calibrations(results, bench).iter().enumerate() {
+        let _ = write!(
+            text,
+            "\n## Scores of {}\n\nAll sets above together: how often a peak of a score is a source, and what each threshold would \
+             show.\n\n{}\n{}",
+            name,
+            report::calibration_table(calibration),
+            report::threshold_table(&outcomes, quiet, engine)
+        );
+    }
+    text
+}

@@ -1,0 +1,116 @@
+//! Runs the parts: scenes in parallel, results in the order of the scenes whatever the threads do.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use spherescope_model::Engine;
+
+use super::judged::{Judged, Outcome, judge};
+use super::listen::{self, NamedNetwork, Recording, Sphere};
+use crate::sets::{Set, Sources};
+
+/// What all parts share.
+#[derive(Debug)]
+pub struct Bench {
+    /// The networks, at least one. The first one's bins and timing are those of the rivals.
+    pub networks: Vec<NamedNetwork>,
+    /// The grid.
+    pub sphere: Sphere,
+    /// Whether the rivals run.
+    pub rivals: bool,
+    /// Score from which a peak of a network is shown.
+    pub threshold: f32,
+    /// Scenes at the same time.
+    pub threads: usize,
+}
+
+impl Bench {
+    /// Names of the engines, in the order of all results.
+    pub fn engines(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.networks.iter().map(|n| n.name.clone()).collect();
+        if self.rivals {
+            names.extend(["SRP-PHAT", "SRP-PHAT smoothed", "MUSIC"].map(String::from));
+        }
+        names
+    }
+
+    /// All engines on one recording.
+    ///
+    /// # Errors
+    /// A sentence from the engine.
+    pub fn hear(&self, recording: &Recording) -> Result<Outcome, String> {
+        let mut judged: Vec<Judged> = Vec::new();
+        for named in &self.networks {
+            let heard = listen::network(recording, &named.network, &self.sphere)?;
+            judged.push(judge(recording, &heard, self.threshold));
+        }
+        if let (true, Some(first)) = (self.rivals, self.networks.first()) {
+            let threshold = Engine::SrpPhat.default_threshold();
+            for heard in listen::srp_phat(recording, &first.network, &self.sphere)? {
+                judged.push(judge(recording, &heard, threshold));
+            }
+            let heard = listen::music(recording, &first.network, &self.sphere)?;
+            judged.push(judge(recording, &heard, f32::INFINITY));
+        }
+        Ok(Outcome { facts: recording.facts, judged })
+    }
+
+    /// The first `scenes` scenes of a set.
+    ///
+    /// # Errors
+    /// A sentence that names the set and the scene.
+    pub fn set(&self, set: Set, scenes: usize, sources: &Sources) -> Result<Vec<Outcome>, String> {
+        self.each(set.id(), scenes, |index| {
+            let scene = set.scene(index, sources).map_err(|e| e.to_string())?;
+            self.hear(&Recording::of(&scene))
+        })
+    }
+
+    /// `work(0..count)` on all threads; results in order. Progress goes to stderr.
+    ///
+    /// # Errors
+    /// The first error in the order of the indices, with `name` and the index.
+    pub fn each<T: Send>(
+        &self,
+        name: &str,
+        count: usize,
+        work: impl Fn(usize) -> Result<T, String> + Sync,
+    ) -> Result<Vec<T>, String> {
+        let next = AtomicUsize::new(0);
+        let done = AtomicUsize::new(0);
+        let results: Vec<Mutex<Option<Result<T, String>>>> = (0..count).map(|_| Mutex::new(None)).collect();
+        let start = std::time::Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.min(count).max(1) {
+                scope.spawn(|| {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(slot) = results.get(index) else { break };
+                        let result = work(index);
+                        let failed = result.is_err();
+                        if let Ok(mut slot) = slot.lock() {
+                            *slot = Some(result);
+                        }
+                        if failed {
+                            next.store(count, Ordering::Relaxed);
+                        }
+                        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                        if done * 10 / count != (done - 1) * 10 / count {
+                            eprintln!("{name}: {done} of {count}, {:.0} s", start.elapsed().as_secs_f64());
+                        }
+                    }
+                });
+            }
+        });
+        let mut all = Vec::with_capacity(count);
+        for (index, slot) in results.into_iter().enumerate() {
+            match slot.into_inner() {
+                Ok(Some(Ok(result))) => all.push(result),
+                Ok(Some(Err(error))) => return Err(format!("{name}, scene {index}: {error}")),
+                // Not reached because a later one failed first.
+                _ => {}
+            }
+        }
+        if all.len() == count { Ok(all) } else { Err(format!("{name}: expected {count} results, found {}", all.len())) }
+    }
+}
