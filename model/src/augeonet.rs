@@ -46,6 +46,15 @@ pub fn parameters(config: &AuGeonetConfig) -> Vec<Parameter> {
     }
 }
 
+/// Frequencies of the bins in Hz before any training, `[K]`.
+pub fn initial_frequencies_hz(config: &AuGeonetConfig) -> Vec<f64> {
+    let (map, bins, range_hz) = match config {
+        AuGeonetConfig::Lifted(c) => (c.bin_map, c.bins, lifted::BIN_RANGE_HZ),
+        AuGeonetConfig::Paper(c) => (c.bin_map, c.bins, c.range_hz),
+    };
+    map.frequencies_hz(bins, range_hz).into_iter().map(f64::from).collect()
+}
+
 impl AuGeonet {
     /// Reads the weights.
     ///
@@ -82,6 +91,24 @@ impl AuGeonet {
         Ok(match self {
             Self::Lifted(n) => ArrayRepresentation::Lifted(n.encode_array(array, speed_of_sound_m_s)?),
             Self::Paper(n) => ArrayRepresentation::Paper(n.encode_array(array, speed_of_sound_m_s)?),
+        })
+    }
+
+    /// Encodes an array for [`Spectra::beside`]: the gradient then reaches the bins' frequencies.
+    ///
+    /// # Errors
+    /// Of candle only.
+    pub fn encode_array_beside(
+        &self,
+        array: &MicArray,
+        speed_of_sound_m_s: f64,
+        step_hz: f64,
+    ) -> Result<ArrayRepresentation> {
+        Ok(match self {
+            Self::Lifted(n) => {
+                ArrayRepresentation::Lifted(n.encode_array_beside(array, speed_of_sound_m_s, step_hz)?)
+            }
+            Self::Paper(_) => self.encode_array(array, speed_of_sound_m_s)?,
         })
     }
 

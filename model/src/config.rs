@@ -19,6 +19,19 @@ pub struct Config {
     pub hop_s: f64,
     /// The AuGeonet and its sizes.
     pub augeonet: AuGeonetConfig,
+    /// What makes scores of peaks probabilities; none before anybody measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+/// A line through the logits (Platt scaling), so that a peak's score is the probability that a source sounds there.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Factor on the logits, 0.05 … 20: the order of directions stays.
+    pub gain: f32,
+    /// Added afterwards, −20 … 20.
+    pub offset: f32,
 }
 
 /// Which AuGeonet turns audio and geometry into the latent space, and its sizes.
@@ -64,13 +77,28 @@ pub struct PaperConfig {
 }
 
 /// How bins are spread over their range before training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BinMap {
     /// Dense in the middle: the paper's logit map.
+    #[default]
     Logit,
     /// Evenly, as a DFT.
     Uniform,
+}
+
+impl BinMap {
+    fn is_logit(&self) -> bool {
+        *self == Self::Logit
+    }
+
+    /// K frequencies in Hz over a range.
+    pub fn frequencies_hz(self, bins: usize, [low, high]: [f32; 2]) -> Vec<f32> {
+        match self {
+            Self::Logit => crate::lifted::logit_bins_hz(bins, [low, high]),
+            Self::Uniform => (0..bins).map(|i| low + (high - low) * i as f32 / (bins.max(2) - 1) as f32).collect(),
+        }
+    }
 }
 
 /// Relative microphone position encoding.
@@ -118,6 +146,9 @@ pub struct LiftedConfig {
     /// Hidden units that weigh each bin in each frame by its evidence; 0 for bins that always count the same.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evidence: usize,
+    /// How the bins are spread before training.
+    #[serde(default, skip_serializing_if = "BinMap::is_logit")]
+    pub bin_map: BinMap,
 }
 
 fn is_zero(x: &usize) -> bool {
@@ -136,6 +167,13 @@ impl Config {
         for (name, value, most) in [("window_s", self.window_s, 1.0), ("hop_s", self.hop_s, self.window_s)] {
             if !(0.001..=most).contains(&value) {
                 return Err(format!("{name}: expected 0.001 to {most}, found {value}"));
+            }
+        }
+        if let Some(Calibration { gain, offset }) = self.calibration {
+            for (name, value, [low, high]) in [("gain", gain, [0.05, 20.0]), ("offset", offset, [-20.0, 20.0])] {
+                if !(low..=high).contains(&value) {
+                    return Err(format!("calibration, {name}: expected {low} to {high}, found {value}"));
+                }
             }
         }
         match &self.augeonet {

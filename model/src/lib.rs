@@ -14,5 +14,7 @@ pub mod ops;
 pub mod paper;
 pub mod parameter;
 
-pub use localizer::{Engine, Localizer, LocalizerError, LocalizerFrame, LocalizerSettings, SPEED_OF_SOUND_M_S};
-pub use network::{Network, NetworkError, Spectra};
+pub use localizer::{
+    Engine, Localizer, LocalizerError, LocalizerFrame, LocalizerSettings, SPEED_OF_SOUND_M_S, TRAINED_APERTURE_M,
+};
+pub use network::{Beside, Network, NetworkError, Spectra};

@@ -17,7 +17,7 @@ use spherescope_dsp::{Direction, Grid, MicArray};
 use crate::config::LiftedConfig;
 use crate::evidence::{EvidenceSetup, EvidenceState, FEATURES, FRAME_FEATURES};
 use crate::network::Spectra;
-use crate::ops::{elu, gru, layer_norm, linear, matmul, mean_and_max, scale_rows};
+use crate::ops::{elu, gru, layer_norm, linear, matmul, mean_and_max, scale_rows, with_slopes};
 use crate::parameter::{Begin, Parameter};
 
 /// Factor on the steered response before the input layer.
@@ -30,6 +30,8 @@ pub struct LiftedArray {
     /// log₁₀ spread along q, log₁₀ spread across q, log₂ C, `[Q, 3]`.
     geometry: Tensor,
     evidence: EvidenceSetup,
+    /// Steering a step below and above every bin's frequency.
+    beside: Option<[SteeredResponse; 2]>,
 }
 
 /// What streams carry from chunk to chunk: one GRU vector per direction in each block, `[Q·B, H]`.
@@ -45,6 +47,8 @@ pub struct LiftedState {
 pub struct Lifted {
     config: LiftedConfig,
     frequencies_hz: Vec<f64>,
+    /// The same, `[K]`, for those who learn them.
+    frequencies: Tensor,
     quadrature: Vec<Direction>,
     /// Y_nm at the quadrature, `[Q, S]`.
     harmonics: Tensor,
@@ -118,12 +122,14 @@ impl Lifted {
         let positive = (raw.relu()? + (raw.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
         let bands_t = positive.broadcast_div(&positive.sum_keepdim(0)?)?.t()?;
         let mean = Tensor::full(1.0 / bins as f32, (1, bins), device)?;
-        let frequencies_hz = vb.get(bins, "frequencies_hz")?.to_vec1::<f32>()?;
+        let frequencies = vb.get(bins, "frequencies_hz")?;
+        let frequencies_hz = frequencies.to_vec1::<f32>()?;
         let (gains, biases) = (vb.get((outputs, fields, order + 1), "gridnet.gain")?, vb.get(outputs, "score.bias")?);
         let inputs = bands + 4 + if config.evidence > 0 { FRAME_FEATURES } else { 0 };
         Ok(Self {
             config: config.clone(),
             frequencies_hz: frequencies_hz.into_iter().map(f64::from).collect(),
+            frequencies,
             harmonics: harmonics_of(grid.directions(), order, device)?,
             quadrature: grid.directions().to_vec(),
             degree: Tensor::new(degree, device)?,
@@ -185,7 +191,21 @@ impl Lifted {
             steering: SteeredResponse::new(array, &self.quadrature, &self.frequencies_hz, speed_of_sound_m_s),
             geometry: Tensor::from_vec(rows, (self.quadrature.len(), 3), &Device::Cpu)?,
             evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s),
+            beside: None,
         })
+    }
+
+    /// Encodes an array so that [`Spectra::beside`] is listened to: the gradient then reaches the bins' frequencies through the steered
+    /// response. What the evidence makes of a bin counts as given.
+    ///
+    /// # Errors
+    /// Of candle only.
+    pub fn encode_array_beside(&self, array: &MicArray, speed_of_sound_m_s: f64, step_hz: f64) -> Result<LiftedArray> {
+        let steering = [-step_hz, step_hz].map(|step_hz| {
+            let moved: Vec<f64> = self.frequencies_hz.iter().map(|f| f + step_hz).collect();
+            SteeredResponse::new(array, &self.quadrature, &moved, speed_of_sound_m_s)
+        });
+        Ok(LiftedArray { beside: Some(steering), ..self.encode_array(array, speed_of_sound_m_s)? })
     }
 
     /// Number of output layers.
@@ -246,7 +266,20 @@ impl Lifted {
                 (Some(weights), Some(Tensor::from_vec(of_frames, (1, 1, t, FRAME_FEATURES), &Device::Cpu)?))
             }
         };
-        let steered = Tensor::from_vec(steered, (k * t, q), &Device::Cpu)?;
+        let steered = match (&array.beside, &spectra.beside) {
+            (Some(steering), Some(beside)) => {
+                let [below, mut above] = [0, 1].map(|i| {
+                    let mut response = Vec::with_capacity(k * t * q);
+                    let take = |_, part: &[f32]| response.extend_from_slice(part);
+                    steering[i].respond(beside.phat[i], t, &mut state.scratch, take);
+                    response
+                });
+                let scale = (0.5 / beside.step_hz) as f32;
+                above.iter_mut().zip(&below).for_each(|(a, b)| *a = (*a - b) * scale);
+                with_slopes(&self.frequencies, steered, above, &[k * t, q], t * q)?
+            }
+            _ => Tensor::from_vec(steered, (k * t, q), &Device::Cpu)?,
+        };
         let mean = matmul(&self.mean, &steered.reshape((k, t * q))?)?;
         let weighted = match weights {
             Some(w) => scale_rows(&steered, &w)?,
@@ -342,7 +375,7 @@ pub fn parameters(config: &LiftedConfig) -> Vec<Parameter> {
     }
     all.push(Parameter::new("gridnet.gain", &[outputs, fields, order + 1], Begin::Constant(1.0)));
     all.push(Parameter::new("score.bias", &[outputs], Begin::Constant(-3.0)));
-    all.push(Parameter::new("frequencies_hz", &[k], Begin::Values(logit_bins_hz(k, BIN_RANGE_HZ))));
+    all.push(Parameter::new("frequencies_hz", &[k], Begin::Values(config.bin_map.frequencies_hz(k, BIN_RANGE_HZ))));
     all
 }
 

@@ -14,6 +14,10 @@ use crate::network::{ArrayEncoding, GridEncoding, Network, NetworkError, Spectra
 /// Speed of sound in dry air of 20 °C, in m/s.
 pub const SPEED_OF_SOUND_M_S: f64 = 343.0;
 
+/// The widest array that the shipped network has learned from, between the two farthest capsules, in metres. Wider ones work where sound
+/// comes from afar, and worse than SRP-PHAT where it does not.
+pub const TRAINED_APERTURE_M: f64 = 0.45;
+
 /// Which engine turns the capsules' spectra into a spatial spectrum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Engine {
@@ -370,7 +374,7 @@ impl EngineState {
         spectrum.clear();
         let result = match self {
             Self::AggRl { array, grid, state } => {
-                let spectra = Spectra { frames, phat: &pending.phat, power: &pending.power };
+                let spectra = Spectra { frames, phat: &pending.phat, power: &pending.power, beside: None };
                 network.logits(array, grid, &spectra, state).map(|logits| {
                     spectrum.extend(logits.into_iter().map(|x| 1.0 / (1.0 + (-x).exp())));
                 })

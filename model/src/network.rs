@@ -12,7 +12,7 @@ use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::{Grid, MicArray};
 
 use crate::augeonet::{ArrayRepresentation, AuGeonet, State};
-use crate::config::{Config, METADATA_KEY};
+use crate::config::{Calibration, Config, METADATA_KEY};
 
 /// The weights that ship with Spherescope, configuration included.
 pub static SHIPPED_WEIGHTS: &[u8] = include_bytes!("../../assets/weights/lifted.safetensors");
@@ -66,6 +66,18 @@ pub struct Spectra<'a> {
     pub phat: &'a [Complex32],
     /// Power of each bin, averaged over the capsules, `[T][K]` flattened.
     pub power: &'a [f32],
+    /// The same sound at frequencies beside the bins, for those who learn where the bins should be.
+    pub beside: Option<Beside<'a>>,
+}
+
+/// The phase-transformed spectra of the same frames a step below and a step above every bin's frequency: their difference is the slope
+/// that the gradient of the bins' frequencies needs (learnable non-uniform DFT).
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// The step in Hz.
+    pub step_hz: f64,
+    /// Below and above, `[T][C][K]` flattened.
+    pub phat: [&'a [Complex32]; 2],
 }
 
 /// An array in the network's terms; see [`Network::encode_array`].
@@ -159,7 +171,7 @@ impl Network {
         self.augeonet.outputs() - 1
     }
 
-    /// Logits before the sigmoid, `[T][D]` flattened.
+    /// Logits before the sigmoid, `[T][D]` flattened, calibrated where the configuration says how.
     ///
     /// # Errors
     /// [`NetworkError::Computation`], also when the spectra do not fit the array.
@@ -175,7 +187,11 @@ impl Network {
         let Some(latent) = latent.first() else {
             return Err(NetworkError::Computation(format!("expected output {output}, found none")));
         };
-        Ok(self.augeonet.score(latent, &grid.0, output)?.flatten_all()?.to_vec1()?)
+        let mut logits: Vec<f32> = self.augeonet.score(latent, &grid.0, output)?.flatten_all()?.to_vec1()?;
+        if let Some(Calibration { gain, offset }) = self.config.calibration {
+            logits.iter_mut().for_each(|x| *x = gain * *x + offset);
+        }
+        Ok(logits)
     }
 }
 

@@ -56,6 +56,25 @@ pub fn scale_rows(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op2(&factors.contiguous()?, ScaleRows)
 }
 
+/// `values` as they are, shaped as `shape`; to `frequencies` `[K]` flows the gradient along `slopes`, the derivative of each value by the
+/// frequency of its bin. The bin of value i is (i / `inner`) mod K.
+///
+/// # Errors
+/// When the numbers of values, slopes and shape differ.
+pub fn with_slopes(
+    frequencies: &Tensor,
+    values: Vec<f32>,
+    slopes: Vec<f32>,
+    shape: &[usize],
+    inner: usize,
+) -> Result<Tensor> {
+    let shape = Shape::from(shape);
+    if values.len() != shape.elem_count() || slopes.len() != values.len() || inner == 0 {
+        bail!("with slopes: expected {} values, found {} and {}", shape.elem_count(), values.len(), slopes.len());
+    }
+    frequencies.contiguous()?.apply_op1(WithSlopes { values, slopes, shape, inner })
+}
+
 /// Gated recurrent units over time, gates in the order reset, update, new.
 ///
 /// `from_input` `[R, T, 3H]` holds W_ih x + b_ih, `weight` `[3H, H]` and `bias` `[3H]` are the recurrent ones, `start` `[R, H]` the state
@@ -634,6 +653,35 @@ impl CustomOp2 for ScaleRows {
     }
 }
 
+struct WithSlopes {
+    values: Vec<f32>,
+    slopes: Vec<f32>,
+    shape: Shape,
+    inner: usize,
+}
+
+impl CustomOp1 for WithSlopes {
+    fn name(&self) -> &'static str {
+        "with-slopes"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(self.values.clone()), self.shape.clone()))
+    }
+
+    fn bwd(&self, frequencies: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let bins = frequencies.elem_count();
+        let mut sums = vec![0f64; bins];
+        with_values(grad, |g| {
+            for (i, (g, s)) in g.chunks(self.inner).zip(self.slopes.chunks(self.inner)).enumerate() {
+                sums[i % bins] += f64::from(g.iter().zip(s).map(|(g, s)| g * s).sum::<f32>());
+            }
+            Ok(())
+        })?;
+        Ok(Some(new_like(sums.into_iter().map(|x| x as f32).collect(), bins)?))
+    }
+}
+
 struct Gru {
     start: Vec<f32>,
 }
@@ -864,6 +912,18 @@ mod tests {
         let theirs = x.broadcast_mul(&f.unsqueeze(1).unwrap()).unwrap();
         assert!(compare(&scale_rows(&x, &f).unwrap(), &theirs, &[&x, &f]) < 1e-5);
         assert!(scale_rows(&x, &var(&[5])).is_err());
+    }
+
+    #[test]
+    fn slopes_lead_to_the_frequency_of_their_bin() {
+        let f = var(&[2]);
+        // [3 rows][2 bins][2 values]: inner 2.
+        let slopes: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        let y = with_slopes(&f, vec![1.0; 12], slopes, &[3, 4], 2).unwrap();
+        assert_eq!(y.dims(), [3, 4]);
+        let gradient = y.sum_all().unwrap().backward().unwrap().get(&f).unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(gradient, [27.0, 39.0]);
+        assert!(with_slopes(&f, vec![1.0; 11], vec![0.0; 12], &[3, 4], 2).is_err());
     }
 
     #[test]

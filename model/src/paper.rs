@@ -12,7 +12,7 @@ use spherescope_dsp::{Direction, MicArray};
 
 use crate::config::{PaperConfig, Phase, RelativeEncoding};
 use crate::network::Spectra;
-use crate::ops::{attention, batch_norm, elu, feature_moments, gru, layer_norm, linear};
+use crate::ops::{attention, batch_norm, elu, feature_moments, gru, layer_norm, linear, with_slopes};
 use crate::parameter::{Begin, Parameter};
 
 /// Weight α of the position encoding.
@@ -64,6 +64,8 @@ pub struct PaperState {
 pub struct Paper {
     config: PaperConfig,
     frequencies_hz: Vec<f64>,
+    /// The same, `[K]`, for those who learn them.
+    frequencies: Tensor,
     input_norm: BatchNorm,
     first: Conv,
     first_norm: BatchNorm,
@@ -296,6 +298,7 @@ impl Paper {
         Ok(Self {
             config: config.clone(),
             frequencies_hz: vb.get(k, "frequencies_hz")?.to_vec1::<f32>()?.into_iter().map(f64::from).collect(),
+            frequencies: vb.get(k, "frequencies_hz")?,
             input_norm: BatchNorm::load(2 * k, &vb.pp("input_norm"))?,
             first: Conv { linear: Linear::load(3 * (2 * k + GEOMETRY), m, &vb.pp("first"))? },
             first_norm: BatchNorm::load(m, &vb.pp("first_norm"))?,
@@ -529,12 +532,29 @@ impl Paper {
 
     /// The input features `[c, T, 2K]`: GCC-PHAT against the reference, or the raw coefficients of every channel.
     fn phases(&self, array: &PaperArray, spectra: &Spectra<'_>) -> Result<Tensor> {
+        let k = self.config.bins;
+        let others = (0..array.capsules).filter(|c| Some(*c) != array.reference).count();
+        let shape = [others, spectra.frames, 2 * k];
+        let rows = self.phases_of(array, spectra, spectra.phat);
+        match &spectra.beside {
+            Some(beside) => {
+                let [below, mut above] = beside.phat.map(|phat| self.phases_of(array, spectra, phat));
+                let scale = (0.5 / beside.step_hz) as f32;
+                above.iter_mut().zip(&below).for_each(|(a, b)| *a = (*a - b) * scale);
+                with_slopes(&self.frequencies, rows, above, &shape, 1)
+            }
+            None => Tensor::from_vec(rows, shape.as_slice(), &Device::Cpu),
+        }
+    }
+
+    /// The same of other spectra of the same frames, `[c][T][2K]` flattened.
+    fn phases_of(&self, array: &PaperArray, spectra: &Spectra<'_>, phat: &[Complex32]) -> Vec<f32> {
         let (k, t, capsules) = (self.config.bins, spectra.frames, array.capsules);
         let others: Vec<usize> = (0..capsules).filter(|c| Some(*c) != array.reference).collect();
         let mut rows = Vec::with_capacity(others.len() * t * 2 * k);
         for &c in &others {
             for frame in 0..t {
-                let at = |c: usize| &spectra.phat[(frame * capsules + c) * k..][..k];
+                let at = |c: usize| &phat[(frame * capsules + c) * k..][..k];
                 let values: Vec<Complex32> = match array.reference {
                     Some(r) => at(c).iter().zip(at(r)).map(|(x, r)| x * r.conj()).collect(),
                     None => {
@@ -548,7 +568,7 @@ impl Paper {
                 rows.extend(values.iter().map(|x| x.im));
             }
         }
-        Tensor::from_vec(rows, (others.len(), t, 2 * k), &Device::Cpu)
+        rows
     }
 }
 
@@ -643,13 +663,7 @@ pub fn parameters(config: &PaperConfig) -> Vec<Parameter> {
         linear(&mut all, &format!("gridnet.{o}.out"), g, g);
     }
     all.push(Parameter::new("score.bias", &[outputs], Begin::Constant(-3.0)));
-    let [low, high] = config.range_hz;
-    let bins = match config.bin_map {
-        crate::config::BinMap::Logit => crate::lifted::logit_bins_hz(k, [low, high]),
-        crate::config::BinMap::Uniform => {
-            (0..k).map(|i| low + (high - low) * i as f32 / (k.max(2) - 1) as f32).collect()
-        }
-    };
+    let bins = config.bin_map.frequencies_hz(k, config.range_hz);
     all.push(Parameter::new("frequencies_hz", &[k], Begin::Values(bins)));
     all
 }

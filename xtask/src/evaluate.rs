@@ -10,6 +10,8 @@ use crate::{Failure, Outcome};
 /// Folders that are looked for beside the checkout when neither an option nor the environment names one.
 const SOURCES: &str = "shared/data/dry/speech_picovoice_s2i";
 const ROOMS: &str = "shared/data/rir";
+/// How the shipped weights were made.
+const HISTORY: &str = "assets/weights/lifted.progress.jsonl";
 
 /// `cargo xtask evaluate`.
 pub fn run(mut args: Args) -> Outcome {
@@ -52,12 +54,21 @@ pub fn run(mut args: Args) -> Outcome {
         let docs = root().join("docs");
         words.extend(["--write".into(), docs.join("results.md").to_string_lossy().into_owned()]);
         words.extend(["--pictures".into(), docs.join("results").to_string_lossy().into_owned()]);
+        let history = root().join(HISTORY);
+        if history.is_file() {
+            words.extend(["--history".into(), history.to_string_lossy().into_owned()]);
+        }
     }
     let mut evaluate = cargo();
     evaluate.args(["run", "--release", "--package", "spherescope-train", "--bin", "evaluate", "--"]).args(words);
     // Scenes run in parallel; each keeps to one thread.
     evaluate.env("RAYON_NUM_THREADS", "1");
     pass_through(&mut evaluate)
+}
+
+/// The folder of the sounds that judge: the option `--judges`, the environment's, or the one beside the checkout.
+pub fn sources(args: &mut Args) -> Result<Option<String>, Failure> {
+    folder(args.value("--judges")?, std::env::var("SPHERESCOPE_SOURCES").ok(), SOURCES)
 }
 
 fn absolute(path: &str) -> Result<String, Failure> {

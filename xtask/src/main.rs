@@ -61,6 +61,10 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
              --sources DIR                dry recordings, may be repeated; --start FILE begins from other weights;
              --out DIR, --threads N,      the run's folder (default target/training/RECIPE) and its limits
              --minutes N, --checkpoint N
+             --calibrate FILE             makes the scores of finished weights probabilities, in place (a finished run does so itself)
+  ablate   trains variants of the network at one budget and writes the table into docs/results.md; goes on where interrupted
+             --budget N                   1 is some minutes of two cores for each variant (default 1); --sources DIR, --out DIR,
+             --judges DIR, --print-only   --threads N as above; dry recordings of the scenes that judge; do not write
   install  build the release bundles and copy them where hosts look
   help     print this text
 ";
@@ -76,9 +80,10 @@ fn main() -> ExitCode {
         "evaluate" => evaluate::run(args),
         "install" => install::run(args),
         "train" => train::run(args),
+        "ablate" => train::ablate(args),
         "help" | "-h" | "--help" => args.finish().map(|()| print!("{HELP}")),
         other => Err(Failure::Usage(format!(
-            "unknown task: expected demo, test, bundle, evaluate, install, train or help, found `{other}`"
+            "unknown task: expected demo, test, bundle, evaluate, install, train, ablate or help, found `{other}`"
         ))),
     };
     match outcome {

@@ -33,6 +33,7 @@
 //!
 //! Everything is drawn from seeds: the same scene gives the same samples.
 
+pub mod ablations;
 pub mod audio;
 mod body;
 mod convolve;

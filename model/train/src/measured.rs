@@ -12,6 +12,7 @@ use crate::audio::{AudioError, read_audio};
 use crate::convolve::convolve;
 use crate::dry::dry_files;
 use crate::evaluate::listen::{HOP_S, Recording, WINDOW_S};
+use crate::random::heard_part;
 use crate::resample::resample;
 use crate::sets::{Facts, SAMPLE_RATE_HZ, Sources, aperture_m};
 use crate::truth::{Activity, TruthSource};
@@ -70,8 +71,7 @@ pub fn render(response: &Response, sources: &Sources, seed: u64) -> Result<Recor
         return Err("expected at least one dry sound, found none".into());
     }
     let signal = &sources.signals[rng.random_range(0..sources.signals.len())];
-    let first = rng.random_range(0..=signal.len().saturating_sub(frames));
-    let mut dry: Vec<f32> = signal[first..].iter().copied().take(frames).collect();
+    let mut dry = heard_part(&mut rng, signal, frames, rate).to_vec();
     dry.resize(frames, 0.0);
 
     let measured = read_audio(&response.path).map_err(|e| e.to_string())?;

@@ -299,6 +299,8 @@ pub struct SceneRanges {
     pub point_noise_m: f64,
     /// Level of that noise over a talker's, in decibels.
     pub point_noise_db: [f64; 2],
+    /// Pole of the low-pass that colours it, 0 (white) to below 1 (dull).
+    pub point_noise_pole: [f64; 2],
     /// SNR of the sensors' noise in decibels.
     pub sensor_snr_db: [f64; 2],
     /// SNR of the diffuse noise in decibels.
@@ -356,7 +358,7 @@ impl Default for Realism {
             directional: 0.7,
             back_db: [3.0, 9.0],
             patterned: 0.15,
-            alpha: [0.3, 0.8],
+            alpha: [0.45, 0.85],
             dead: 0.03,
             mounted: 0.6,
             halting: 0.3,
@@ -383,6 +385,7 @@ impl Default for SceneRanges {
             point_noise: 0.3,
             point_noise_m: 2.5,
             point_noise_db: [-20.0, 0.0],
+            point_noise_pole: [0.0, 0.95],
             sensor_snr_db: [15.0, 40.0],
             diffuse_snr_db: [-5.0, 30.0],
             diffuse_slope_db: [-6.0, 0.0],
@@ -410,6 +413,7 @@ impl SceneRanges {
             ("numbers of talkers", self.talkers.map(|n| n as f64)),
             ("distance in metres", self.distance_m),
             ("level of the point noise in dB", self.point_noise_db),
+            ("pole of the point noise", self.point_noise_pole),
             ("sensor SNR in dB", self.sensor_snr_db),
             ("diffuse SNR in dB", self.diffuse_snr_db),
             ("slope in dB an octave", self.diffuse_slope_db),
@@ -587,7 +591,7 @@ fn halt(rng: &mut SmallRng, signal: &mut [f32], sample_rate_hz: u32) {
 /// Noise for the whole scene, from white to dull.
 fn broadband(rng: &mut SmallRng, ranges: &SceneRanges) -> Vec<f32> {
     let mut signal = vec![0.0; (ranges.duration_s * f64::from(ranges.sample_rate_hz)) as usize];
-    let dull = rng.random_range(0.0..0.95f32);
+    let dull = even(rng, ranges.point_noise_pole) as f32;
     let mut last = 0.0;
     for x in &mut signal {
         last = dull * last + crate::vector::normal_pair(rng)[0];
@@ -600,9 +604,28 @@ fn broadband(rng: &mut SmallRng, ranges: &SceneRanges) -> Vec<f32> {
 /// A part of a random signal, as long as the scene; a short signal is all there is.
 fn dry_part(rng: &mut SmallRng, signals: &[&Vec<f32>], ranges: &SceneRanges) -> Vec<f32> {
     let signal = signals[rng.random_range(0..signals.len())];
-    let length = ((ranges.duration_s * f64::from(ranges.sample_rate_hz)) as usize).min(signal.len());
-    let first = rng.random_range(0..=signal.len() - length);
-    signal[first..first + length].to_vec()
+    let length = (ranges.duration_s * f64::from(ranges.sample_rate_hz)) as usize;
+    heard_part(rng, signal, length, ranges.sample_rate_hz).to_vec()
+}
+
+/// Parts whose loudest moment stays below this share of the level of all sources are pauses.
+const FAINT: f64 = 0.5;
+
+/// A random part of a signal that is not just a pause: recordings have long ones, whose hiss would count as the loudest moment there is.
+pub(crate) fn heard_part<'a>(rng: &mut SmallRng, signal: &'a [f32], length: usize, sample_rate_hz: u32) -> &'a [f32] {
+    let length = length.min(signal.len());
+    let moment = (crate::truth::ENVELOPE_S * f64::from(sample_rate_hz)).max(1.0) as usize;
+    let power = |part: &[f32]| part.iter().map(|x| f64::from(x * x)).sum::<f64>() / part.len().max(1) as f64;
+    let loud = (FAINT * crate::sources::ACTIVE_RMS).powi(2);
+    let mut part = signal;
+    for _ in 0..TRIES / 10 {
+        let first = rng.random_range(0..=signal.len() - length);
+        part = &signal[first..first + length];
+        if part.chunks(moment).any(|moment| power(moment) >= loud) {
+            break;
+        }
+    }
+    part
 }
 
 /// A place at a random distance: azimuth uniform, elevation normal about the horizon.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use spherescope_dsp::layout_file::MAX_LAYOUT_BYTES;
 use spherescope_dsp::{Direction, Grid, MicArray, Peak, PeakFinder, PeakOptions, presets};
-use spherescope_model::{Localizer, LocalizerSettings};
+use spherescope_model::{Engine, Localizer, LocalizerSettings, TRAINED_APERTURE_M};
 use spherescope_train::audio::read_audio;
 
 use super::args::Options;
@@ -59,6 +59,13 @@ pub fn run(options: &Options) -> Result<(), String> {
             "{name}: expected at least 32 ms of audio, found {:.1} ms",
             1000.0 * audio.frames() as f64 / f64::from(audio.sample_rate_hz)
         ));
+    }
+    let aperture_m = localizer.settings().array.aperture_m();
+    if options.engine == Engine::AggRl && aperture_m > TRAINED_APERTURE_M {
+        eprintln!(
+            "warning: the array is {aperture_m:.2} m wide; the network has learned from arrays of up to {TRAINED_APERTURE_M:.2} m: \
+             compare with --engine srp-phat"
+        );
     }
     if let Some(path) = &options.frames {
         write_whole(path, findings.lines.as_bytes())?;

@@ -2,6 +2,8 @@
 
 use egui::{Color32, Rect, Ui, pos2, vec2};
 
+use spherescope_model::{Engine, TRAINED_APERTURE_M};
+
 use crate::input::ViewInput;
 use crate::theme;
 
@@ -27,6 +29,14 @@ pub(crate) fn collect(input: &ViewInput<'_>, editing: bool) -> Vec<(Severity, St
     let (got, needed) = (health.bus_channels, input.layout.channels_needed());
     if got > 0 && got < needed {
         let text = format!("Receiving {got} of {needed} channels: put the plugin on a {needed}-channel track");
+        banners.push((Severity::Warning, text));
+    }
+    let aperture_m = input.layout.aperture_m();
+    if input.params.engine == Engine::AggRl && aperture_m > TRAINED_APERTURE_M {
+        let text = format!(
+            "This array is {aperture_m:.2} m wide; the network has learned from arrays of up to {TRAINED_APERTURE_M:.2} m: compare \
+             with SRP-PHAT before you trust it"
+        );
         banners.push((Severity::Warning, text));
     }
     if health.dropped_blocks > 0 {

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     };
     println!("{}", text.trim_end());
     if let Some(path) = &options.write
-        && let Err(message) = report::write(path, &text)
+        && let Err(message) = report::write(path, report::MARKERS, &text)
     {
         return fail(&format!("--write: {message}"), 2);
     }

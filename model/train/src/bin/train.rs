@@ -1,18 +1,26 @@
 //! Trains a network: `train [--recipe quick|full|FILE] [--out DIR] [--sources DIR]… [--start WEIGHTS] [--threads N] [--minutes N]`.
+//! `train --calibrate WEIGHTS [--sources DIR]…` makes the scores of finished weights probabilities, in place;
+//! `train --ablations BUDGET [--judges DIR] [--write FILE]` compares variants of the network at one budget.
 //!
 //! A run that was interrupted goes on when the same command is given again.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use spherescope_train::ablations;
 use spherescope_train::dry::load_dry_folder;
+use spherescope_train::evaluate::calibrate::calibrate;
+use spherescope_train::evaluate::report;
+use spherescope_train::sets::Sources;
 use spherescope_train::sources;
 use spherescope_train::training::{Recipe, Run};
 
 /// Crops on which progress is measured.
 const PROGRESS_CROPS: usize = 48;
+/// Scenes of each kind on which scores are calibrated.
+const CALIBRATION_SCENES: usize = 24;
 
 struct Options {
     recipe: Recipe,
@@ -22,11 +30,15 @@ struct Options {
     threads: usize,
     minutes: f64,
     checkpoint_minutes: f64,
+    calibrate: Option<PathBuf>,
+    ablations: Option<f64>,
+    judges: Option<PathBuf>,
+    write: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let outcome = match options(std::env::args().skip(1).collect()) {
-        Ok(options) => train(&options).map_err(|e| (1, e)),
+        Ok(options) => run(&options).map_err(|e| (1, e)),
         Err(e) => Err((2, e)),
     };
     match outcome {
@@ -47,6 +59,10 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         minutes: f64::INFINITY,
         checkpoint_minutes: 3.0,
+        calibrate: None,
+        ablations: None,
+        judges: None,
+        write: None,
     };
     let mut rest = arguments.into_iter();
     while let Some(option) = rest.next() {
@@ -67,15 +83,21 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
             "--threads" => options.threads = number("a number of threads")?.ceil() as usize,
             "--minutes" => options.minutes = number("a number of minutes")?,
             "--checkpoint" => options.checkpoint_minutes = number("a number of minutes")?,
+            "--calibrate" => options.calibrate = Some(value.into()),
+            "--ablations" => options.ablations = Some(number("a budget above 0")?),
+            "--judges" => options.judges = Some(value.into()),
+            "--write" => options.write = Some(value.into()),
             _ => {
                 return Err(format!(
-                    "expected --recipe, --out, --sources, --start, --threads, --minutes or --checkpoint, found `{option}`"
+                    "expected --recipe, --out, --sources, --start, --threads, --minutes, --checkpoint, --calibrate, \
+                     --ablations, --judges or --write, found `{option}`"
                 ));
             }
         }
     }
     if options.out.as_os_str().is_empty() {
-        options.out = PathBuf::from("target/training").join(&options.recipe.name);
+        let name = if options.ablations.is_some() { "ablations" } else { &options.recipe.name };
+        options.out = PathBuf::from("target/training").join(name);
     }
     Ok(options)
 }
@@ -97,8 +119,39 @@ fn signals(folders: &[PathBuf]) -> Result<Vec<Vec<f32>>, String> {
     Ok(all)
 }
 
-fn train(options: &Options) -> Result<(), String> {
+fn run(options: &Options) -> Result<(), String> {
     let signals = signals(&options.sources)?;
+    if let Some(path) = &options.calibrate {
+        return calibrate_file(path, &signals, options.threads);
+    }
+    if let Some(budget) = options.ablations {
+        let judges = match &options.judges {
+            Some(folder) => Sources::folder(folder).map_err(|e| format!("--judges: {e}"))?,
+            None => Sources::built_in(),
+        };
+        let table = ablations::ablate(&options.out, budget, &signals, &judges, options.threads)?;
+        println!("{}", table.trim());
+        return match &options.write {
+            Some(path) => report::write(path, ablations::MARKERS, &table),
+            None => Ok(()),
+        };
+    }
+    train(options, signals)
+}
+
+/// Calibrates a file of weights in place.
+fn calibrate_file(path: &Path, signals: &[Vec<f32>], threads: usize) -> Result<(), String> {
+    let fail = |e: String| format!("{}: {e}", path.display());
+    let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+    let sources = Sources { name: "training".into(), signals: signals.to_vec() };
+    let (bytes, found, peaks) = calibrate(&bytes, &sources, CALIBRATION_SCENES, threads).map_err(fail)?;
+    report::replace(path, &bytes)?;
+    println!("{}: gain {:.3}, offset {:.3}, from {peaks} peaks", path.display(), found.gain, found.offset);
+    Ok(())
+}
+
+fn train(options: &Options, signals: Vec<Vec<f32>>) -> Result<(), String> {
+    let dry = signals.clone();
     let start = match &options.start {
         Some(path) => Some(std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?),
         None => None,
@@ -134,6 +187,9 @@ fn train(options: &Options) -> Result<(), String> {
     }
     checkpoint(&run, smooth.unwrap_or(f64::NAN))?;
     let done = run.steps_done() == total;
+    if done {
+        calibrate_file(&run.weights_path(), &dry, options.threads)?;
+    }
     println!(
         "{} {}",
         if done { "Done:" } else { "Stopped early; the same command goes on:" },

@@ -73,12 +73,18 @@ pub fn judge(recording: &Recording, heard: &Heard, threshold: f32) -> Judged {
 /// Peaks farther than this from a moving source, in degrees, are errors and not lag.
 pub const LAG_WITHIN_DEG: f64 = 45.0;
 
-/// Score against truth for all shown peaks; those of ringing sources are left out.
+/// Score against truth for all shown peaks.
 fn calibration(recording: &Recording, heard: &Heard) -> Calibration {
+    let mut calibration = Calibration::default();
+    scored(recording, heard, &mut |score, hit| calibration.add(score, hit));
+    calibration
+}
+
+/// Calls `each` with the score of every shown peak and whether it is a source; peaks of ringing sources are left out.
+pub fn scored(recording: &Recording, heard: &Heard, each: &mut dyn FnMut(f32, bool)) {
     let memory = (MEMORY_S / HOP_S).round() as usize;
     let talkers = recording.truth.iter().flatten().map(|s| s.talker + 1).max().unwrap_or(0);
     let mut last: Vec<Option<usize>> = vec![None; talkers];
-    let mut calibration = Calibration::default();
     for (window, (sources, shown)) in recording.truth.iter().zip(&heard.shown).enumerate() {
         for source in sources.iter().filter(|s| s.active) {
             last[source.talker] = Some(window);
@@ -88,11 +94,10 @@ fn calibration(recording: &Recording, heard: &Heard) -> Calibration {
         let (verdicts, _) = product::judge(sources, &peaks, ACCURATE_DEG, rings);
         for (peak, verdict) in peaks.iter().zip(verdicts) {
             if verdict != Verdict::Ringing {
-                calibration.add(peak.score, verdict == Verdict::Right);
+                each(peak.score, verdict == Verdict::Right);
             }
         }
     }
-    calibration
 }
 
 /// All errors of one engine over the recordings and pairs that `keep` wants.

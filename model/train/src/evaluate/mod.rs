@@ -4,6 +4,7 @@
 //! [`listen`] and [`rivals`] turn them into peaks, [`protocol`] (number of sources given) and [`product`] (not given) and
 //! [`calibration`] judge the peaks, [`report`] makes tables of it. [`evaluate`] is the whole.
 
+pub mod calibrate;
 pub mod calibration;
 pub mod canvas;
 pub mod freedom;
@@ -28,6 +29,7 @@ use spherescope_model::{Engine, Network};
 
 use crate::measured;
 use crate::sets::{Set, Sources};
+use crate::training::Progress;
 use judged::Outcome;
 use listen::{NamedNetwork, Sphere};
 use options::{Options, Part};
@@ -297,12 +299,37 @@ fn pictures(
         picture::reliability(&folder.join("reliability.png"), &curves)?;
         text += &link("reliability.png", "How often a peak of a score is a source");
     }
+    for named in &bench.networks {
+        let file = format!("bins{}.png", suffix(bench, named));
+        picture::bins(&folder.join(&file), &named.network)?;
+        text += &link(&file, "Where the bins of the non-uniform DFT began and where they went");
+    }
+    if let Some(file) = &options.history {
+        let progress = progress(file)?;
+        picture::learning(&folder.join("learning.png"), &progress)?;
+        text += &link("learning.png", "Mean error on crops that are never learned from, over the hours of training");
+    }
     picture::maps(&folder.join("maps.png"), bench, sources)?;
     text += &link(
         "maps.png",
         "One frame of two talkers in a room: the network above, SRP-PHAT below; rings mark the talkers",
     );
     Ok(text)
+}
+
+/// What tells one network's picture from another's: nothing when there is only one.
+fn suffix(bench: &Bench, named: &NamedNetwork) -> String {
+    let name = named.name.trim_start_matches("AGG-RL").trim().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    if bench.networks.len() > 1 { format!("-{name}") } else { String::new() }
+}
+
+/// Reads a training run's progress.
+fn progress(file: &Path) -> Result<Vec<Progress>, String> {
+    let text = std::fs::read_to_string(file).map_err(|e| format!("--history: {}: {e}", file.display()))?;
+    let read = |(i, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|e| format!("--history: {}, line {}: {e}", file.display(), i + 1))
+    };
+    text.lines().enumerate().map(read).collect()
 }
 
 /// Each network's reliability over all sets.

@@ -22,6 +22,7 @@ Usage: evaluate [OPTIONS]
   --threads N       scenes that run at the same time, 1 to 256 (default: the machine's cores)
   --write FILE      also put the tables between the markers of this Markdown file
   --pictures DIR    also draw the curves, maps and the reliability diagram into this folder
+  --history FILE    progress.jsonl of the training run, to be drawn as well
   --commit TEXT     the commit, for the report
   --command TEXT    the command, for the report (default: this one)
   --help            print this text";
@@ -86,6 +87,8 @@ pub struct Options {
     pub write: Option<PathBuf>,
     /// Folder for pictures.
     pub pictures: Option<PathBuf>,
+    /// How the training went, for a picture.
+    pub history: Option<PathBuf>,
     /// The commit, for the report.
     pub commit: Option<String>,
     /// The command, for the report.
@@ -118,6 +121,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String>
         threads: None,
         write: None,
         pictures: None,
+        history: None,
         commit: None,
         command: None,
     };
@@ -148,6 +152,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String>
             "--sources" => options.sources = Some(value("a folder")?.into()),
             "--rooms" => options.rooms = Some(value("a folder")?.into()),
             "--write" => options.write = Some(value("a file")?.into()),
+            "--history" => options.history = Some(value("a file")?.into()),
             "--pictures" => options.pictures = Some(value("a folder")?.into()),
             "--commit" => options.commit = Some(value("a text")?),
             "--command" => options.command = Some(value("a text")?),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use spherescope_dsp::{Direction, Grid};
-use spherescope_model::Engine;
+use spherescope_model::{Engine, Network, augeonet};
 
 use super::calibration::Calibration;
 use super::canvas::{Anchor, Canvas, Colour};
@@ -12,6 +12,7 @@ use super::listen::{self, Recording, Sphere};
 use super::protocol::sounding;
 use super::run::Bench;
 use crate::sets::{Facts, Set, Sources};
+use crate::training::Progress;
 
 const PAPER: Colour = [255, 255, 255];
 const INK: Colour = [30, 34, 42];
@@ -98,6 +99,61 @@ pub fn error_curves(path: &Path, outcomes: &[&Outcome], engines: &[String]) -> R
         }
     }
     legend(&mut canvas, 500.0, engines);
+    canvas.save(path)
+}
+
+/// The spacing of a network's bins over their frequency, as they began and as they were learned; a stroke for each learned bin below.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn bins(path: &Path, network: &Network) -> Result<(), String> {
+    let mut canvas = Canvas::new(1000, 560, PAPER)?;
+    let before = augeonet::initial_frequencies_hz(&network.config().augeonet);
+    let learned = network.frequencies_hz();
+    let spacing = |hz: &[f64]| -> Vec<(f64, f64)> {
+        hz.windows(2).map(|w| (0.5e-3 * (w[0] + w[1]), w[1] - w[0])).filter(|p| p.1.is_finite()).collect()
+    };
+    let curves = [spacing(&before), spacing(learned)];
+    let top = curves.iter().flatten().map(|p| p.1).fold(50.0, f64::max);
+    let top = 50.0 * (top / 50.0).ceil();
+    let ticks: Vec<f64> = (0..=(top / 50.0) as usize).map(|i| 50.0 * i as f64).collect();
+    let axes = Axes { frame: [110.0, 70.0, 960.0, 400.0], x: [0.0, 8.0], y: [0.0, top] };
+    let kilohertz: Vec<f64> = (0..=8).map(f64::from).collect();
+    axes.draw(&mut canvas, "distance from bin to bin", [&kilohertz, &ticks], [" kHz", " Hz"], 0);
+    for (curve, colour) in curves.iter().zip(LINES) {
+        for pair in curve.windows(2) {
+            canvas.line(axes.at(pair[0].0, pair[0].1), axes.at(pair[1].0, pair[1].1), 2.5, colour);
+        }
+    }
+    for hz in learned {
+        let [x, _] = axes.at(1e-3 * hz, 0.0);
+        canvas.line([x, 445.0], [x, 470.0], 1.5, LINES[1]);
+    }
+    legend(&mut canvas, 510.0, &["before training".to_owned(), "learned".to_owned()]);
+    canvas.save(path)
+}
+
+/// Mean error and share within 10° over the time of training.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn learning(path: &Path, progress: &[Progress]) -> Result<(), String> {
+    let mut canvas = Canvas::new(1000, 520, PAPER)?;
+    let minutes = progress.iter().map(|p| p.seconds / 60.0).fold(1.0, f64::max);
+    let step = [1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0].into_iter().find(|s| minutes / s <= 10.0);
+    let step = step.unwrap_or(1000.0);
+    let time: Vec<f64> = (0..=(minutes / step).ceil() as usize).map(|i| step * i as f64).collect();
+    let last = time.last().copied().unwrap_or(1.0).max(1.0);
+    let top = 10.0 * (progress.iter().map(|p| p.mean_deg).fold(10.0, f64::max) / 10.0).ceil();
+    let ticks: Vec<f64> = (0..=(top / 10.0) as usize).map(|i| 10.0 * i as f64).collect();
+    let axes = Axes { frame: [90.0, 70.0, 960.0, 400.0], x: [0.0, last], y: [0.0, top] };
+    axes.draw(&mut canvas, "mean error (°) and share beyond 10° (%)", [&time, &ticks], [" min", ""], 0);
+    let mean: Vec<_> = progress.iter().map(|p| (p.seconds / 60.0, p.mean_deg)).collect();
+    let beyond: Vec<_> =
+        progress.iter().map(|p| (p.seconds / 60.0, (100.0 * (1.0 - p.within_10_deg)).min(top))).collect();
+    axes.curve(&mut canvas, &mean, LINES[0]);
+    axes.curve(&mut canvas, &beyond, LINES[1]);
+    legend(&mut canvas, 465.0, &["mean error".to_owned(), "share beyond 10°".to_owned()]);
     canvas.save(path)
 }
 

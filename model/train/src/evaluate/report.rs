@@ -192,9 +192,8 @@ pub fn calibration_table(calibration: &Calibration) -> String {
     text
 }
 
-/// The text of a file with `report` between the markers; markers are added at the end where the file has none.
-pub fn between_markers(old: &str, report: &str) -> String {
-    let [begin, end] = MARKERS;
+/// The text of a file with `report` between two markers; markers are added at the end where the file has none.
+pub fn between_markers(old: &str, [begin, end]: [&str; 2], report: &str) -> String {
     let report = report.trim_end();
     if let Some((before, rest)) = old.split_once(begin)
         && let Some((_, after)) = rest.split_once(end)
@@ -205,17 +204,17 @@ pub fn between_markers(old: &str, report: &str) -> String {
     format!("{old}{gap}{begin}\n\n{report}\n\n{end}\n")
 }
 
-/// Puts the report between the markers of a file, or makes the file; never leaves half a file.
+/// Puts the report between two markers of a file, or makes the file; never leaves half a file.
 ///
 /// # Errors
 /// A sentence that names the file.
-pub fn write(path: &Path, report: &str) -> Result<(), String> {
+pub fn write(path: &Path, markers: [&str; 2], report: &str) -> Result<(), String> {
     let old = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(e) => return Err(format!("{}: {e}", path.display())),
     };
-    replace(path, between_markers(&old, report).as_bytes())
+    replace(path, between_markers(&old, markers, report).as_bytes())
 }
 
 /// Writes a whole file, or leaves the old one as it is.
@@ -243,24 +242,24 @@ mod tests {
 
     #[test]
     fn words_outside_the_markers_stay() {
-        let once = between_markers("# Results\n\nBy hand.\n", "| a |\n");
+        let once = between_markers("# Results\n\nBy hand.\n", MARKERS, "| a |\n");
         assert!(once.starts_with("# Results\n\nBy hand.\n\n<!-- evaluate: begin -->\n\n| a |\n"));
         let with_end = format!("{once}\nMore by hand.\n");
-        let twice = between_markers(&with_end, "| b |");
+        let twice = between_markers(&with_end, MARKERS, "| b |");
         assert!(twice.contains("| b |") && !twice.contains("| a |"));
         assert!(twice.starts_with("# Results\n\nBy hand.\n") && twice.ends_with("\nMore by hand.\n"));
-        assert_eq!(between_markers(&twice, "| b |"), twice);
+        assert_eq!(between_markers(&twice, MARKERS, "| b |"), twice);
     }
 
     #[test]
     fn files_are_made_and_rewritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.md");
-        write(&path, "one").unwrap();
-        write(&path, "two").unwrap();
+        write(&path, MARKERS, "one").unwrap();
+        write(&path, MARKERS, "two").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("two") && !text.contains("one"));
-        let error = write(&folder.path().join("missing/results.md"), "x").unwrap_err();
+        let error = write(&folder.path().join("missing/results.md"), MARKERS, "x").unwrap_err();
         assert!(error.contains("results.md"), "{error}");
     }
 

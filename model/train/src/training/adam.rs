@@ -1,5 +1,7 @@
 //! AdamW with its moments in plain vectors, so that a checkpoint can hold them.
 
+use std::ops::Range;
+
 /// Settings of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamSettings {
@@ -27,10 +29,17 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// Moves `parameters` against `gradient` (of the same length); returns the gradient's norm before clipping.
+    /// Moves `parameters` against `gradient` (of the same length); returns the gradient's norm before clipping. Parameters in the range
+    /// `kept` do not decay.
     ///
     /// A gradient that is not finite changes nothing; its norm tells.
-    pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], settings: &AdamSettings) -> f64 {
+    pub fn step(
+        &mut self,
+        parameters: &mut [f32],
+        gradient: &[f32],
+        kept: &Range<usize>,
+        settings: &AdamSettings,
+    ) -> f64 {
         let norm = gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
         if !norm.is_finite() {
             return norm;
@@ -42,13 +51,14 @@ impl Adam {
         let steps = self.steps.min(1 << 20) as i32;
         let (unbias_1, unbias_2) = (1.0 - BETA_1.powi(steps), 1.0 - BETA_2.powi(steps));
         let moments = self.mean.iter_mut().zip(&mut self.square);
-        for ((p, g), (mean, square)) in parameters.iter_mut().zip(gradient).zip(moments) {
+        for (i, ((p, g), (mean, square))) in parameters.iter_mut().zip(gradient).zip(moments).enumerate() {
             let g = f64::from(*g) * scale;
             let m = BETA_1 * f64::from(*mean) + (1.0 - BETA_1) * g;
             let s = BETA_2 * f64::from(*square) + (1.0 - BETA_2) * g * g;
             (*mean, *square) = (m as f32, s as f32);
             let step = m / unbias_1 / ((s / unbias_2).sqrt() + EPSILON);
-            *p -= (settings.rate * (step + settings.decay * f64::from(*p))) as f32;
+            let decay = if kept.contains(&i) { 0.0 } else { settings.decay };
+            *p -= (settings.rate * (step + decay * f64::from(*p))) as f32;
         }
         norm
     }
@@ -64,16 +74,24 @@ mod tests {
         let (mut x, mut adam) = (vec![3.0f32, -40.0], Adam::default());
         for _ in 0..3000 {
             let gradient = vec![2.0 * (x[0] - 1.0), 0.02 * (x[1] + 2.0)];
-            adam.step(&mut x, &gradient, &settings);
+            adam.step(&mut x, &gradient, &(0..0), &settings);
         }
         assert!((x[0] - 1.0).abs() < 1e-2 && (x[1] + 2.0).abs() < 1e-1, "{x:?}");
+    }
+
+    #[test]
+    fn what_is_kept_does_not_decay() {
+        let settings = AdamSettings { rate: 0.1, decay: 0.5, clip: 1.0 };
+        let mut x = vec![2.0f32, 2.0];
+        Adam::default().step(&mut x, &[0.0, 0.0], &(1..2), &settings);
+        assert_eq!(x, [1.9, 2.0]);
     }
 
     #[test]
     fn what_is_not_a_number_changes_nothing() {
         let settings = AdamSettings { rate: 0.05, decay: 0.0, clip: 1.0 };
         let (mut x, mut adam) = (vec![3.0f32], Adam::default());
-        assert!(adam.step(&mut x, &[f32::NAN], &settings).is_nan());
+        assert!(adam.step(&mut x, &[f32::NAN], &(0..0), &settings).is_nan());
         assert_eq!((x, adam), (vec![3.0], Adam::default()));
     }
 }

@@ -1,23 +1,22 @@
 //! One piece of training material: an array, what its front end says, and where the talkers are.
 
+use std::sync::Arc;
+
 use rand::Rng;
 use rand::rngs::SmallRng;
 use spherescope_dsp::front_end::FrameTiming;
 use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::{Direction, FrontEnd, MicArray, SampleRate};
-use spherescope_model::{SPEED_OF_SOUND_M_S, Spectra};
+use spherescope_model::{Beside, SPEED_OF_SOUND_M_S, Spectra};
 
 use super::label::Ambiguity;
 use super::recipe::{Material, Stage};
 use crate::random::{SceneRanges, random_array, random_scene};
-use crate::scene::{Scene, SceneError};
-use crate::sources::ACTIVE_RMS;
+use crate::scene::SceneError;
 use crate::vector::{dot, normal_pair, random_unit, stream};
 
 /// Sample rate of training material in Hz; the front end makes all rates alike.
 const RATE_HZ: u32 = 16_000;
-/// Parts of a dry sound whose loudest moment is below this share of its level are heard and not named: breath, room noise.
-const FAINT: f32 = 0.2;
 
 /// A crop, ready for the network.
 #[derive(Clone, Debug)]
@@ -34,21 +33,31 @@ pub struct Crop {
     pub sources: Vec<Vec<Direction>>,
     /// What the array cannot tell apart.
     pub ambiguity: Ambiguity,
+    /// The phase-transformed spectra [`STEP_HZ`] below and above every bin; empty when the bins are not learned.
+    pub beside: [Vec<Complex32>; 2],
 }
+
+/// How far from a bin its slope is taken, in Hz: small against the main lobe of the window, large against rounding.
+pub const STEP_HZ: f64 = 2.0;
 
 impl Crop {
     /// The spectra in the network's terms.
     pub fn spectra(&self) -> Spectra<'_> {
-        Spectra { frames: self.frames, phat: &self.phat, power: &self.power }
+        let [below, above] = &self.beside;
+        let beside = (!below.is_empty()).then_some(Beside { step_hz: STEP_HZ, phat: [below, above] });
+        Spectra { frames: self.frames, phat: &self.phat, power: &self.power, beside }
     }
 }
 
 /// Draws crops.
 #[derive(Clone, Debug)]
 pub struct CropSource {
-    signals: Vec<Vec<f32>>,
+    signals: Arc<Vec<Vec<f32>>>,
     timing: FrameTiming,
-    frequencies_hz: Vec<f64>,
+    /// The front end's bins in Hz.
+    pub frequencies_hz: Vec<f64>,
+    /// Whether crops come with what the gradient of the bins needs.
+    pub learn_bins: bool,
     /// What rooms are drawn from; length, rate and talkers are the stage's.
     pub ranges: SceneRanges,
 }
@@ -56,7 +65,7 @@ pub struct CropSource {
 impl CropSource {
     /// A source for one front end; `signals` are dry sounds at 16 kHz, levelled ([`crate::sources::level`]).
     pub fn new(signals: Vec<Vec<f32>>, timing: FrameTiming, frequencies_hz: Vec<f64>) -> Self {
-        Self { signals, timing, frequencies_hz, ranges: training_ranges() }
+        Self { signals: Arc::new(signals), timing, frequencies_hz, learn_bins: false, ranges: training_ranges() }
     }
 
     /// The crop of a seed.
@@ -92,33 +101,45 @@ impl CropSource {
                 break;
             }
         }
-        let mut parts = outcome?.into_parts();
-        for talker in &mut parts.talkers {
-            talker.named = talker.named && loudest(&talker.signal) >= FAINT * ACTIVE_RMS as f32;
-        }
-        let scene = Scene::new(parts)?;
+        let scene = outcome?;
         let rendered = scene.render();
         let array = scene.parts().array.clone();
         let bus: Vec<&[f32]> = rendered.channels.iter().map(Vec::as_slice).collect();
-        let (mut phat, mut power, mut frames) = (Vec::new(), Vec::new(), 0);
-        if let Ok(rate) = SampleRate::new(f64::from(RATE_HZ))
-            && let Ok(mut front_end) = FrontEnd::new(rate, self.timing, &self.frequencies_hz, &array)
-        {
-            // The bus is the scene's own: it fits its array.
-            let _ = front_end.push(&bus, &mut |frame| {
-                phat.extend_from_slice(frame.phat);
-                power.extend_from_slice(frame.power);
-                frames += 1;
-            });
-        }
+        let hear = |step_hz: f64| {
+            let (mut phat, mut power, mut frames) = (Vec::new(), Vec::new(), 0);
+            if let Ok(rate) = SampleRate::new(f64::from(RATE_HZ))
+                && let Ok(mut front_end) = FrontEnd::new(rate, self.timing, &self.moved(step_hz), &array)
+            {
+                // The bus is the scene's own: it fits its array.
+                let _ = front_end.push(&bus, &mut |frame| {
+                    phat.extend_from_slice(frame.phat);
+                    power.extend_from_slice(frame.power);
+                    frames += 1;
+                });
+            }
+            (phat, power, frames)
+        };
+        let (mut phat, mut power, frames) = hear(0.0);
+        let mut beside = self.beside(|step_hz| hear(step_hz).0);
         let truth = scene.truth().every(self.timing.hop_s, self.timing.window_s);
         let active =
             |frame: &crate::TruthFrame| frame.sources.iter().filter(|s| s.active).map(|s| s.direction).collect();
         let sources: Vec<Vec<Direction>> = truth.iter().take(frames).map(active).collect();
         let frames = frames.min(sources.len());
-        phat.truncate(frames * array.active_len() * self.frequencies_hz.len());
+        let values = frames * array.active_len() * self.frequencies_hz.len();
+        phat.truncate(values);
+        beside.iter_mut().for_each(|b| b.truncate(values));
         power.truncate(frames * self.frequencies_hz.len());
-        Ok(Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources })
+        Ok(Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources, beside })
+    }
+
+    /// The bins' frequencies moved by a step.
+    fn moved(&self, step_hz: f64) -> Vec<f64> {
+        self.frequencies_hz.iter().map(|f| f + step_hz).collect()
+    }
+
+    fn beside(&self, spectra: impl Fn(f64) -> Vec<Complex32>) -> [Vec<Complex32>; 2] {
+        [-STEP_HZ, STEP_HZ].map(|step_hz| if self.learn_bins { spectra(step_hz) } else { Vec::new() })
     }
 
     /// Spectra without audio: talkers, each with some reflections, and noise; new amplitudes in every frame.
@@ -143,34 +164,41 @@ impl CropSource {
                 waves.push((random_unit(&mut rng), reverberant * rng.random::<f32>() * 0.7));
             }
         }
-        let (mut phat, mut power) = (Vec::new(), Vec::new());
-        for _ in 0..frames {
-            let mut spectra = vec![Complex32::default(); positions.len() * bins];
-            for (unit, gain) in &waves {
-                for (k, f) in self.frequencies_hz.iter().enumerate() {
-                    let [re, im] = normal_pair(&mut rng);
-                    // Speech falls and is sparse: some bins hold much, most hold little.
-                    let envelope = gain * (rng.random::<f32>() * 4.0 - 2.0).exp();
-                    let amplitude = Complex32::new(re, im) * envelope;
-                    for (c, p) in positions.iter().enumerate() {
-                        let phase =
-                            (std::f64::consts::TAU * f * dot(*p, *unit) / SPEED_OF_SOUND_M_S) % std::f64::consts::TAU;
-                        let (sin, cos) = (phase as f32).sin_cos();
-                        spectra[c * bins + k] += amplitude * Complex32::new(cos, sin);
+        // The same draws serve the frequencies beside the bins.
+        let hear = |step_hz: f64| {
+            let mut rng = rng.clone();
+            let frequencies_hz = self.moved(step_hz);
+            let (mut phat, mut power) = (Vec::new(), Vec::new());
+            for _ in 0..frames {
+                let mut spectra = vec![Complex32::default(); positions.len() * bins];
+                for (unit, gain) in &waves {
+                    for (k, f) in frequencies_hz.iter().enumerate() {
+                        let [re, im] = normal_pair(&mut rng);
+                        // Speech falls and is sparse: some bins hold much, most hold little.
+                        let envelope = gain * (rng.random::<f32>() * 4.0 - 2.0).exp();
+                        let amplitude = Complex32::new(re, im) * envelope;
+                        for (c, p) in positions.iter().enumerate() {
+                            let turns = f * dot(*p, *unit) / SPEED_OF_SOUND_M_S;
+                            let (sin, cos) = ((std::f64::consts::TAU * turns.fract()) as f32).sin_cos();
+                            spectra[c * bins + k] += amplitude * Complex32::new(cos, sin);
+                        }
                     }
                 }
+                for x in &mut spectra {
+                    let [re, im] = normal_pair(&mut rng);
+                    *x += Complex32::new(re, im) * noise;
+                }
+                let capsules = positions.len();
+                let mean = |k: usize| (0..capsules).map(|c| spectra[c * bins + k].norm_sqr()).sum::<f32>();
+                power.extend((0..bins).map(|k| mean(k) / capsules as f32));
+                spherescope_dsp::steered::phase_transform(&mut spectra);
+                phat.extend(spectra);
             }
-            for x in &mut spectra {
-                let [re, im] = normal_pair(&mut rng);
-                *x += Complex32::new(re, im) * noise;
-            }
-            power.extend((0..bins).map(|k| {
-                (0..positions.len()).map(|c| spectra[c * bins + k].norm_sqr()).sum::<f32>() / positions.len() as f32
-            }));
-            spherescope_dsp::steered::phase_transform(&mut spectra);
-            phat.extend(spectra);
-        }
-        Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources: vec![directions; frames] }
+            (phat, power)
+        };
+        let (phat, power) = hear(0.0);
+        let beside = self.beside(|step_hz| hear(step_hz).0);
+        Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources: vec![directions; frames], beside }
     }
 }
 
@@ -180,11 +208,12 @@ fn training_ranges() -> SceneRanges {
         wall_m: 0.3,
         distance_m: [0.3, 3.0],
         elevation_spread_deg: 30.0,
-        point_noise: 0.4,
-        point_noise_db: [-25.0, -3.0],
-        sensor_snr_db: [15.0, 45.0],
-        diffuse_snr_db: [0.0, 35.0],
-        diffuse_slope_db: [-9.0, -1.0],
+        point_noise: 0.6,
+        point_noise_db: [-25.0, 3.0],
+        point_noise_pole: [0.3, 0.98],
+        sensor_snr_db: [12.0, 45.0],
+        diffuse_snr_db: [-4.0, 34.0],
+        diffuse_slope_db: [-9.0, -2.0],
         ..SceneRanges::default()
     }
 }
@@ -199,12 +228,6 @@ fn draw(rng: &mut SmallRng, weights: &[f64]) -> usize {
         }
     }
     0
-}
-
-/// Largest root mean square over 16 ms.
-fn loudest(signal: &[f32]) -> f32 {
-    let power = |part: &[f32]| part.iter().map(|x| x * x).sum::<f32>() / part.len().max(1) as f32;
-    signal.chunks(RATE_HZ as usize * 16 / 1000).map(power).fold(0.0, f32::max).sqrt()
 }
 
 #[cfg(test)]

@@ -17,5 +17,5 @@ pub use crop::{Crop, CropSource};
 pub use label::{Ambiguity, soft_label};
 pub use loss::weighted_cross_entropy;
 pub use parameters::{Parameters, ParametersError};
-pub use recipe::{Recipe, RecipeError, Stage};
+pub use recipe::{Material, Recipe, RecipeError, Stage};
 pub use run::{Progress, Run, RunError, StepReport};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
@@ -13,8 +14,14 @@ use spherescope_model::parameter::{Begin, Parameter};
 
 use crate::vector::{normal_pair, stream};
 
-/// Parameters that training leaves as they are.
-const FIXED: &str = "frequencies_hz";
+/// The bins' frequencies: trained as increments, and only when asked.
+const BINS: &str = "frequencies_hz";
+/// Smallest and largest increment from bin to bin, in units of the spacing of a DFT of the window (the paper's ε_min and ε_max).
+const INCREMENTS: [f32; 2] = [0.01, 100.0];
+/// The first bin lies at least so high, in the same units, and the last at most at [`HIGHEST_HZ`].
+const FIRST: f32 = 0.1;
+/// Highest frequency of a bin in Hz: just below half the lowest sample rate.
+const HIGHEST_HZ: f32 = 7990.0;
 
 /// Why parameters cannot be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,14 +47,15 @@ pub struct Parameters {
     config: Config,
     layout: Vec<Parameter>,
     vars: Vec<Var>,
+    learn_bins: bool,
 }
 
 impl Parameters {
-    /// Fresh parameters from a seed.
+    /// Fresh parameters from a seed; `learn_bins` counts the bins' frequencies among those that are trained.
     ///
     /// # Errors
     /// A configuration that cannot be built.
-    pub fn fresh(config: &Config, seed: u64) -> Result<Self, ParametersError> {
+    pub fn fresh(config: &Config, seed: u64, learn_bins: bool) -> Result<Self, ParametersError> {
         config.check().map_err(ParametersError)?;
         let layout = augeonet::parameters(&config.augeonet);
         let mut vars = Vec::with_capacity(layout.len());
@@ -62,7 +70,7 @@ impl Parameters {
             };
             vars.push(Var::from_vec(values, parameter.shape.as_slice(), &Device::Cpu)?);
         }
-        Ok(Self { config: config.clone(), layout, vars })
+        Ok(Self { config: config.clone(), layout, vars, learn_bins })
     }
 
     /// Takes over what another network has learned: tensors of the same name; where ours is larger along a dimension, the rest is 0.
@@ -107,17 +115,81 @@ impl Parameters {
     }
 
     fn trained(&self) -> impl Iterator<Item = (&Parameter, &Var)> {
-        self.layout.iter().zip(&self.vars).filter(|(p, _)| p.name != FIXED)
+        self.layout.iter().zip(&self.vars).filter(|(p, _)| self.learn_bins || p.name != BINS)
     }
 
-    /// All trained values, one after the other.
+    /// Spacing of a DFT of the window in Hz: the unit of the increments.
+    fn spacing_hz(&self) -> f32 {
+        (1.0 / self.config.window_s) as f32
+    }
+
+    /// Frequencies of the bins in Hz, `[K]`.
+    ///
+    /// # Errors
+    /// Of candle only.
+    pub fn frequencies_hz(&self) -> Result<Vec<f64>, ParametersError> {
+        match self.layout.iter().zip(&self.vars).find(|(p, _)| p.name == BINS) {
+            Some((_, var)) => Ok(var.to_vec1::<f32>()?.into_iter().map(f64::from).collect()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Where the increments of the bins lie among all trained values; an empty range when they are not trained.
+    pub fn bins(&self) -> Range<usize> {
+        let mut at = 0;
+        for (parameter, _) in self.trained() {
+            let n = parameter.elements();
+            if parameter.name == BINS {
+                return at..at + n;
+            }
+            at += n;
+        }
+        0..0
+    }
+
+    /// Brings the increments among all trained `values` back to where bins may be: each within the paper's bounds, none above the
+    /// highest frequency.
+    pub fn constrain(&self, values: &mut [f32]) {
+        let bins = self.bins();
+        let highest = HIGHEST_HZ / self.spacing_hz();
+        let Some(increments) = values.get_mut(bins).filter(|i| !i.is_empty()) else { return };
+        for a in increments.iter_mut() {
+            *a = a.clamp(INCREMENTS[0], INCREMENTS[1]);
+        }
+        increments[0] = increments[0].max(FIRST);
+        let last: f32 = increments.iter().sum();
+        if last > highest {
+            increments.iter_mut().for_each(|a| *a *= highest / last);
+        }
+    }
+
+    /// Increments to frequencies in Hz.
+    fn sums_hz(&self, increments: &[f32]) -> Vec<f32> {
+        let spacing = f64::from(self.spacing_hz());
+        let mut sum = 0.0f64;
+        increments
+            .iter()
+            .map(|a| {
+                sum += f64::from(*a);
+                (sum * spacing) as f32
+            })
+            .collect()
+    }
+
+    /// All trained values, one after the other; bins as increments in units of the spacing of a DFT.
     ///
     /// # Errors
     /// Of candle only.
     pub fn values(&self) -> Result<Vec<f32>, ParametersError> {
         let mut all = Vec::with_capacity(self.trained_len());
-        for (_, var) in self.trained() {
-            all.extend(var.flatten_all()?.to_vec1::<f32>()?);
+        for (parameter, var) in self.trained() {
+            let values = var.flatten_all()?.to_vec1::<f32>()?;
+            if parameter.name == BINS {
+                let mut last = 0.0;
+                all.extend(values.iter().map(|f| (f - std::mem::replace(&mut last, *f)) / self.spacing_hz()));
+            } else {
+                all.extend(values);
+            }
         }
         Ok(all)
     }
@@ -133,7 +205,9 @@ impl Parameters {
         let mut at = 0;
         for (parameter, var) in self.trained() {
             let n = parameter.elements();
-            var.set(&Tensor::from_slice(&values[at..at + n], parameter.shape.as_slice(), &Device::Cpu)?)?;
+            let these = &values[at..at + n];
+            let these = if parameter.name == BINS { self.sums_hz(these) } else { these.to_vec() };
+            var.set(&Tensor::from_vec(these, parameter.shape.as_slice(), &Device::Cpu)?)?;
             at += n;
         }
         Ok(())
@@ -148,6 +222,14 @@ impl Parameters {
         let mut all = Vec::with_capacity(self.trained_len());
         for (parameter, var) in self.trained() {
             match store.get(var) {
+                // An increment moves all bins from its own on.
+                Some(g) if parameter.name == BINS => {
+                    let mut slopes = g.to_vec1::<f32>()?;
+                    for i in (0..slopes.len().saturating_sub(1)).rev() {
+                        slopes[i] += slopes[i + 1];
+                    }
+                    all.extend(slopes.into_iter().map(|s| s * self.spacing_hz()));
+                }
                 Some(g) => all.extend(g.flatten_all()?.to_vec1::<f32>()?),
                 None => all.resize(all.len() + parameter.elements(), 0.0),
             }
@@ -192,12 +274,14 @@ impl Parameters {
         let mut at = 0;
         let mut bytes: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (parameter, var) in self.layout.iter().zip(&self.vars) {
-            let these = if parameter.name == FIXED {
+            let bins = parameter.name == BINS;
+            let these = if bins && !self.learn_bins {
                 var.flatten_all()?.to_vec1::<f32>()?
             } else {
                 let n = parameter.elements();
                 at += n;
-                values[at - n..at].to_vec()
+                let these = &values[at - n..at];
+                if bins { self.sums_hz(these) } else { these.to_vec() }
             };
             let little_endian = these.iter().flat_map(|x| x.to_le_bytes()).collect();
             bytes.push((parameter.name.clone(), parameter.shape.clone(), little_endian));
@@ -221,4 +305,43 @@ pub(super) fn singles(view: &TensorView<'_>) -> Result<Vec<f32>, ParametersError
         return Err(ParametersError(format!("expected F32, found {:?}", view.dtype())));
     }
     Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::Recipe;
+
+    fn parameters() -> Parameters {
+        Parameters::fresh(&Recipe::named("quick").unwrap().network, 1, true).unwrap()
+    }
+
+    #[test]
+    fn increments_and_frequencies_are_the_same_bins() {
+        let parameters = parameters();
+        let values = parameters.values().unwrap();
+        let bins = parameters.bins();
+        let before = parameters.frequencies_hz().unwrap();
+        assert_eq!(bins.len(), before.len());
+        assert!((f64::from(values[bins.start]) * 31.25 - before[0]).abs() < 1e-3);
+        parameters.set_values(&values).unwrap();
+        for (a, b) in before.iter().zip(parameters.frequencies_hz().unwrap()) {
+            assert!((a - b).abs() < 1e-2, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn bins_stay_in_order_and_below_the_highest_frequency() {
+        let parameters = parameters();
+        let mut values = parameters.values().unwrap();
+        let bins = parameters.bins();
+        values[bins.start] = -3.0;
+        values[bins.start + 5] = -1.0;
+        values[bins.end - 1] = 4000.0;
+        parameters.constrain(&mut values);
+        parameters.set_values(&values).unwrap();
+        let found = parameters.frequencies_hz().unwrap();
+        assert!(found[0] > 0.0 && found.windows(2).all(|w| w[1] > w[0]), "{found:?}");
+        assert!(found[found.len() - 1] <= f64::from(HIGHEST_HZ) + 0.1);
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use spherescope_model::config::{AuGeonetConfig, Config, LiftedConfig};
+use spherescope_model::config::{AuGeonetConfig, BinMap, Config, LiftedConfig};
 
 /// A whole training run: the network and the stages it goes through.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct Recipe {
     pub seed: u64,
     /// The network.
     pub network: Config,
+    /// Whether the bins' frequencies are learned with everything else.
+    #[serde(default)]
+    pub learn_bins: bool,
     /// One after the other.
     pub stages: Vec<Stage>,
 }
@@ -97,10 +100,11 @@ impl Recipe {
             fields: 4,
             outputs: 2,
             evidence: 16,
+            bin_map: BinMap::Logit,
         };
         let (steps, sizes) = match name {
-            "quick" => ([150, 60, 0], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes }),
-            "full" => ([600, 900, 400], sizes),
+            "quick" => ([500, 250, 0], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes }),
+            "full" => ([1000, 850, 600], sizes),
             _ => {
                 return Err(RecipeError(format!("recipe: expected {}, found `{name}`", Self::NAMES.join(" or "))));
             }
@@ -111,6 +115,7 @@ impl Recipe {
             window_s: 0.032,
             hop_s: 0.016,
             augeonet: AuGeonetConfig::Lifted(sizes),
+            calibration: None,
         };
         let rooms = Stage {
             name: "rooms".into(),
@@ -118,7 +123,7 @@ impl Recipe {
             steps: steps[0],
             batch: 16,
             crop_s: 0.5,
-            rate: [4e-3, 2e-3],
+            rate: [4e-3, 2.5e-3],
             warm_up: 20,
             beamwidth_deg: vec![20.0, 10.0],
             positive_weight: 4.0,
@@ -133,7 +138,7 @@ impl Recipe {
                 name: "two talkers, longer crops".into(),
                 steps: steps[1],
                 crop_s: 1.0,
-                rate: [2e-3, 3e-4],
+                rate: [2.5e-3, if steps[2] > 0 { 8e-4 } else { 5e-5 }],
                 beamwidth_deg: vec![20.0, 8.0],
                 positive_weight: 3.0,
                 talkers: vec![0.05, 0.4, 0.45, 0.1],
@@ -144,15 +149,21 @@ impl Recipe {
                 steps: steps[2],
                 crop_s: 2.5,
                 batch: 8,
-                rate: [3e-4, 1e-5],
-                warm_up: 0,
+                rate: [8e-4, 2e-5],
+                warm_up: 10,
                 beamwidth_deg: vec![20.0, 7.0],
                 positive_weight: 2.0,
                 talkers: vec![0.08, 0.37, 0.45, 0.1],
                 ..rooms
             },
         ];
-        Ok(Self { name: name.into(), seed: 1, network, stages: stages.into_iter().filter(|s| s.steps > 0).collect() })
+        Ok(Self {
+            name: name.into(),
+            seed: 1,
+            network,
+            learn_bins: true,
+            stages: stages.into_iter().filter(|s| s.steps > 0).collect(),
+        })
     }
 
     /// Reads a recipe from JSON.
