@@ -31,7 +31,7 @@ pub struct LiftedArray {
     geometry: Tensor,
     evidence: EvidenceSetup,
     /// Steering a step below and above every bin's frequency.
-    beside: Option<[SteeredResponse; 2]>,
+    beside: Option<Box<[SteeredResponse; 2]>>,
 }
 
 /// What streams carry from chunk to chunk: one GRU vector per direction in each block, `[Q·B, H]`.
@@ -205,7 +205,7 @@ impl Lifted {
             let moved: Vec<f64> = self.frequencies_hz.iter().map(|f| f + step_hz).collect();
             SteeredResponse::new(array, &self.quadrature, &moved, speed_of_sound_m_s)
         });
-        Ok(LiftedArray { beside: Some(steering), ..self.encode_array(array, speed_of_sound_m_s)? })
+        Ok(LiftedArray { beside: Some(Box::new(steering)), ..self.encode_array(array, speed_of_sound_m_s)? })
     }
 
     /// Number of output layers.

@@ -64,6 +64,20 @@ fn directions_of_a_scene_are_found_in_the_contract_s_format() {
 }
 
 #[test]
+fn an_array_wider_than_the_network_knows_is_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    write_wav_f32(file("quiet.wav"), 48_000, &vec![vec![0.0; 9_600]; 3]).unwrap();
+    fs::write(file("wide.csv"), "channel,x_m,y_m,z_m\n0,0.4,0,0\n1,-0.4,0,0\n2,0,0.1,0.1\n").unwrap();
+    for (engine, warned) in [("agg-rl", true), ("srp-phat", false)] {
+        let (wav, array) = (file("quiet.wav"), file("wide.csv"));
+        let (code, out, err) = analyze(&[text(&wav), "--array", text(&array), "--engine", engine]);
+        assert_eq!(code, Some(0), "{out}{err}");
+        assert_eq!(err.contains("0.80 m wide"), warned, "{engine}: {err}");
+    }
+}
+
+#[test]
 fn bad_input_is_named_and_nothing_is_half_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);

@@ -1,7 +1,8 @@
 //! Every state that an editor can be in, drawn; and what its controls ask for.
 
 use egui::vec2;
-use spherescope_dsp::presets;
+use spherescope_dsp::{MicArray, presets};
+use spherescope_model::Engine;
 use spherescope_view::{Action, ColourMap, Gesture, ParamChange, ParamId, Projection};
 
 use crate::studio::{Studio, Window};
@@ -136,6 +137,20 @@ fn a_flat_array_says_what_it_cannot_hear() {
     studio.layout = presets::find("minidsp-uma-16").unwrap().array;
     studio.state.projection = Projection::Split;
     shot("state-flat-array", studio, SIZE, 1.0);
+}
+
+#[test]
+fn an_array_wider_than_the_network_knows_is_named() {
+    let corners = [[0.5, 0.0, 0.0], [-0.5, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.5]];
+    // The classical engine knows no widest array.
+    for (engine, named) in [(Engine::AggRl, true), (Engine::SrpPhat, false)] {
+        let mut studio = Studio::scene();
+        studio.layout = MicArray::from_positions("wide", &corners).unwrap();
+        studio.snapshot.levels_db.truncate(4);
+        studio.params.engine = engine;
+        let Some(window) = shot(&format!("state-wide-array-{}", engine.id()), studio, SIZE, 1.0) else { return };
+        assert_eq!(window.says("This array is 1.00 m wide"), named, "{engine:?}");
+    }
 }
 
 #[test]
