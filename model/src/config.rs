@@ -149,6 +149,9 @@ pub struct LiftedConfig {
     /// How the bins are spread before training.
     #[serde(default, skip_serializing_if = "BinMap::is_logit")]
     pub bin_map: BinMap,
+    /// Time constants in seconds over which the weighed steered response is averaged beside the newest frame; none without memory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory_s: Vec<f64>,
 }
 
 fn is_zero(x: &usize) -> bool {
@@ -212,6 +215,12 @@ impl LiftedConfig {
             ("fields", self.fields, 64),
             ("outputs", self.outputs, 16),
         ])?;
+        if self.memory_s.len() > 8 {
+            return Err(format!("memory_s: expected at most 8 time constants, found {}", self.memory_s.len()));
+        }
+        if let Some(found) = self.memory_s.iter().find(|s| !(0.01..=60.0).contains(*s)) {
+            return Err(format!("memory_s: expected 0.01 to 60 s, found {found}"));
+        }
         for (name, value, most) in [("evidence", self.evidence, 1024), ("order", self.order, 40)] {
             if value > most {
                 return Err(format!("{name}: expected 0 to {most}, found {value}"));

@@ -17,7 +17,7 @@ use spherescope_dsp::{Direction, Grid, MicArray};
 use crate::config::LiftedConfig;
 use crate::evidence::{EvidenceSetup, EvidenceState, FEATURES, FRAME_FEATURES};
 use crate::network::Spectra;
-use crate::ops::{elu, gru, layer_norm, linear, matmul, mean_and_max, scale_rows, with_slopes};
+use crate::ops::{elu, gru, layer_norm, leaky_average, linear, matmul, mean_and_max, scale_rows, with_slopes};
 use crate::parameter::{Begin, Parameter};
 
 /// Factor on the steered response before the input layer.
@@ -38,6 +38,8 @@ pub struct LiftedArray {
 #[derive(Clone, Debug)]
 pub struct LiftedState {
     hidden: Vec<Vec<f32>>,
+    /// Leaky averages of the weighed steered response and of the weights, `[Q + 1]` for each time constant.
+    memory: Vec<Vec<f32>>,
     evidence: EvidenceState,
     scratch: SteeredScratch,
 }
@@ -125,7 +127,7 @@ impl Lifted {
         let frequencies = vb.get(bins, "frequencies_hz")?;
         let frequencies_hz = frequencies.to_vec1::<f32>()?;
         let (gains, biases) = (vb.get((outputs, fields, order + 1), "gridnet.gain")?, vb.get(outputs, "score.bias")?);
-        let inputs = bands + 4 + if config.evidence > 0 { FRAME_FEATURES } else { 0 };
+        let inputs = bands + 4 + if config.evidence > 0 { FRAME_FEATURES } else { 0 } + config.memory_s.len();
         Ok(Self {
             config: config.clone(),
             frequencies_hz: frequencies_hz.into_iter().map(f64::from).collect(),
@@ -234,6 +236,7 @@ impl Lifted {
     pub fn start(&self) -> LiftedState {
         LiftedState {
             hidden: vec![vec![0.0; self.config.quadrature * self.config.channels]; self.config.blocks],
+            memory: vec![vec![0.0; self.config.quadrature + 1]; self.config.memory_s.len()],
             evidence: EvidenceState::default(),
             scratch: SteeredScratch::default(),
         }
@@ -281,10 +284,11 @@ impl Lifted {
             _ => Tensor::from_vec(steered, (k * t, q), &Device::Cpu)?,
         };
         let mean = matmul(&self.mean, &steered.reshape((k, t * q))?)?;
-        let weighted = match weights {
-            Some(w) => scale_rows(&steered, &w)?,
+        let weighted = match &weights {
+            Some(w) => scale_rows(&steered, w)?,
             None => steered,
         };
+        let remembered = self.remember(&weighted, weights.as_ref(), [k, t, q], &mut state.memory)?;
         let banded = matmul(&self.bands, &weighted.reshape((k, t * q))?)?;
         // [NB, T·Q] → [Q, 1, T, NB].
         let by_direction = |x: Tensor| x.reshape(((), 1, t, q))?.permute((3, 1, 2, 0));
@@ -293,11 +297,43 @@ impl Lifted {
         if let Some(of_frames) = of_frames {
             features.push(of_frames.broadcast_as((q, 1, t, FRAME_FEATURES))?);
         }
+        for average in remembered {
+            features.push(by_direction(average)?);
+        }
         let mut h = self.input.forward(&Tensor::cat(&features, D::Minus1)?)?;
         for (block, hidden) in self.blocks.iter().zip(&mut state.hidden) {
             h = block.forward(&h, &self.harmonics, &self.degree, hidden)?;
         }
         Ok(h)
+    }
+
+    /// What was heard before, for each time constant: the mean over bins and past frames of the steered response, each bin and frame as
+    /// heavy as its evidence, `[1, T·Q]`.
+    fn remember(
+        &self,
+        weighted: &Tensor,
+        weights: Option<&Tensor>,
+        [k, t, q]: [usize; 3],
+        memory: &mut [Vec<f32>],
+    ) -> Result<Vec<Tensor>> {
+        if memory.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sums = matmul(&self.mean, &weighted.reshape((k, t * q))?)?.reshape((t, q))?;
+        let weight = match weights {
+            Some(w) => w.reshape((k, t))?.mean(0)?.reshape((t, 1))?,
+            None => Tensor::ones((t, 1), sums.dtype(), sums.device())?,
+        };
+        let both = Tensor::cat(&[&sums, &weight], 1)?;
+        let mut averages = Vec::with_capacity(memory.len());
+        for (past, time_s) in memory.iter_mut().zip(&self.config.memory_s) {
+            let keep = (-self.hop_s / time_s).exp() as f32;
+            let average = leaky_average(&both, keep, past)?;
+            *past = average.i(t - 1)?.to_vec1()?;
+            let (sums, weight) = (average.narrow(1, 0, q)?, average.narrow(1, q, 1)?);
+            averages.push(sums.broadcast_div(&(weight + 1e-6)?)?.reshape((1, t * q))?);
+        }
+        Ok(averages)
     }
 
     /// Audio-geometry representations `[T, S·J]` of one output, from [`Lifted::encode_audio`]'s activations.
@@ -350,6 +386,8 @@ pub fn parameters(config: &LiftedConfig) -> Vec<Parameter> {
         all.push(Parameter::new("evidence.1.weight", &[1, evidence], Begin::Constant(0.0)));
         all.push(Parameter::new("evidence.1.bias", &[1], Begin::Constant(0.0)));
     }
+    // Last, so that a network without memory can be taken over.
+    inputs += config.memory_s.len();
     linear(&mut all, "input", inputs, h);
     for i in 0..config.blocks {
         let norm = |all: &mut Vec<Parameter>, name: &str| {

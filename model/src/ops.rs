@@ -75,6 +75,12 @@ pub fn with_slopes(
     frequencies.contiguous()?.apply_op1(WithSlopes { values, slopes, shape, inner })
 }
 
+/// Leaky averages over time: y_t = `keep` y_{t−1} + (1 − `keep`) x_t for each column of `x` `[T, n]`; `start` `[n]` is y before the first
+/// row (no gradient reaches it).
+pub fn leaky_average(x: &Tensor, keep: f32, start: &[f32]) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(LeakyAverage { keep, start: start.to_vec() })
+}
+
 /// Gated recurrent units over time, gates in the order reset, update, new.
 ///
 /// `from_input` `[R, T, 3H]` holds W_ih x + b_ih, `weight` `[3H, H]` and `bias` `[3H]` are the recurrent ones, `start` `[R, H]` the state
@@ -653,6 +659,44 @@ impl CustomOp2 for ScaleRows {
     }
 }
 
+struct LeakyAverage {
+    keep: f32,
+    start: Vec<f32>,
+}
+
+impl CustomOp1 for LeakyAverage {
+    fn name(&self) -> &'static str {
+        "leaky-average"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, at: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, n) = at.shape().dims2()?;
+        if self.start.len() != n || n == 0 {
+            bail!("leaky average: expected a start of {n}, found {}", self.start.len());
+        }
+        let x = of_cpu("leaky average", x, at)?;
+        let mut state = self.start.clone();
+        let mut out = Vec::with_capacity(x.len());
+        for row in x.chunks_exact(n) {
+            for (s, x) in state.iter_mut().zip(row) {
+                *s = self.keep * *s + (1.0 - self.keep) * x;
+            }
+            out.extend_from_slice(&state);
+        }
+        Ok((CpuStorage::F32(out), at.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (t, n) = x.dims2()?;
+        let mut out = with_values(grad, |g| Ok(g.to_vec()))?;
+        for i in (0..t.saturating_sub(1) * n).rev() {
+            out[i] += self.keep * out[i + n];
+        }
+        out.iter_mut().for_each(|g| *g *= 1.0 - self.keep);
+        Ok(Some(new_like(out, (t, n))?))
+    }
+}
+
 struct WithSlopes {
     values: Vec<f32>,
     slopes: Vec<f32>,
@@ -912,6 +956,21 @@ mod tests {
         let theirs = x.broadcast_mul(&f.unsqueeze(1).unwrap()).unwrap();
         assert!(compare(&scale_rows(&x, &f).unwrap(), &theirs, &[&x, &f]) < 1e-5);
         assert!(scale_rows(&x, &var(&[5])).is_err());
+    }
+
+    #[test]
+    fn leaky_averages_and_their_gradients_are_the_composites() {
+        let x = var(&[5, 3]);
+        let mut state = Tensor::new(&[0.3f32, -1.0, 2.0], &Device::Cpu).unwrap();
+        let mut rows = Vec::new();
+        for t in 0..5 {
+            let row = x.narrow(0, t, 1).unwrap().squeeze(0).unwrap();
+            state = ((&state * 0.75).unwrap() + (row * 0.25).unwrap()).unwrap();
+            rows.push(state.clone());
+        }
+        let theirs = Tensor::stack(&rows, 0).unwrap();
+        assert!(compare(&leaky_average(&x, 0.75, &[0.3, -1.0, 2.0]).unwrap(), &theirs, &[&x]) < 1e-5);
+        assert!(leaky_average(&x, 0.75, &[0.3]).is_err());
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use rand::SeedableRng;
-use spherescope_dsp::array::Extent;
-use spherescope_dsp::{Direction, Grid, MicArray, Peak, Rotation};
+use spherescope_dsp::{Direction, Grid, Peak, Rotation};
 
 use super::listen::{self, Heard, Recording, Sphere};
 use super::protocol::{Errors, NO_PEAK_DEG, frame_errors, sounding};
 use super::report::{errors_cell, head, row};
 use super::run::Bench;
 use crate::sets::{ARRAY_KINDS, Set, Sources, array_scene};
+use crate::training::Ambiguity;
 
 /// Scenes of sim-s for the grids.
 pub const GRID_SCENES: usize = 24;
@@ -92,57 +92,6 @@ pub fn grids_table(bench: &Bench, scenes: usize, sources: &Sources) -> Result<St
     Ok(text)
 }
 
-/// What a flat or straight array cannot tell apart: the angle between source and peak up to that.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Ambiguity {
-    None,
-    /// Mirror images in the plane of this normal.
-    Mirror([f64; 3]),
-    /// All directions at one angle to this axis.
-    Cone([f64; 3]),
-}
-
-impl Ambiguity {
-    fn of(array: &MicArray) -> Self {
-        let points = array.relative_positions_m();
-        let longest = |vectors: Vec<[f64; 3]>| {
-            let longest =
-                vectors.into_iter().max_by(|a, b| crate::vector::norm(*a).total_cmp(&crate::vector::norm(*b)));
-            longest.and_then(|v| Direction::from_vector(v).ok()).map(|d| d.unit())
-        };
-        match array.extent() {
-            Extent::Volume => Self::None,
-            Extent::Linear => longest(points).map_or(Self::None, Self::Cone),
-            Extent::Planar => {
-                let cross = |a: [f64; 3], b: [f64; 3]| {
-                    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-                };
-                let pairs = points.iter().flat_map(|&a| points.iter().map(move |&b| cross(a, b)));
-                // Microscopic areas of small arrays are still areas.
-                longest(pairs.map(|v| v.map(|x| 1e6 * x)).collect()).map_or(Self::None, Self::Mirror)
-            }
-        }
-    }
-
-    fn error_deg(self, source: &Direction, peak: &Direction) -> f64 {
-        let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-        let error = source.angle_to_deg(peak);
-        match self {
-            Self::None => error,
-            Self::Mirror(normal) => {
-                let u = peak.unit();
-                let height = 2.0 * dot(u, normal);
-                let image = Direction::from_vector([0, 1, 2].map(|i| u[i] - height * normal[i]));
-                image.map_or(error, |image| error.min(source.angle_to_deg(&image)))
-            }
-            Self::Cone(axis) => {
-                let angle = |d: &Direction| dot(d.unit(), axis).clamp(-1.0, 1.0).acos();
-                (angle(source) - angle(peak)).abs().to_degrees()
-            }
-        }
-    }
-}
-
 /// Errors of single-talker frames: as they are, and up to what the array cannot tell apart.
 fn both(recording: &Recording, heard: &Heard) -> [Vec<f64>; 2] {
     let ambiguity = Ambiguity::of(&recording.array);
@@ -151,7 +100,7 @@ fn both(recording: &Recording, heard: &Heard) -> [Vec<f64>; 2] {
         for source in sounding(truth) {
             let peak: Option<&Peak> = best.first();
             errors[0].push(peak.map_or(NO_PEAK_DEG, |p| source.angle_to_deg(&p.direction)));
-            errors[1].push(peak.map_or(NO_PEAK_DEG, |p| ambiguity.error_deg(&source, &p.direction)));
+            errors[1].push(peak.map_or(NO_PEAK_DEG, |p| ambiguity.angle_deg(&source, &p.direction)));
         }
     }
     errors
@@ -211,24 +160,6 @@ pub fn arrays_table(bench: &Bench, scenes: usize, sources: &Sources) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spherescope_dsp::presets;
-
-    fn at(azimuth: f64, elevation: f64) -> Direction {
-        Direction::from_degrees(azimuth, elevation).unwrap()
-    }
-
-    #[test]
-    fn ambiguities_are_those_of_the_array() {
-        let flat = Ambiguity::of(&presets::find("ring-6").unwrap().array);
-        assert!(flat.error_deg(&at(40.0, 30.0), &at(40.0, -30.0)) < 1e-6);
-        assert!((flat.error_deg(&at(40.0, 30.0), &at(40.0, -20.0)) - 10.0).abs() < 1e-6);
-        let line = MicArray::from_positions("line", &[[0.0; 3], [0.1, 0.0, 0.0], [0.2, 0.0, 0.0]]).unwrap();
-        let cone = Ambiguity::of(&line);
-        assert!(cone.error_deg(&at(60.0, 0.0), &at(-60.0, 0.0)) < 1e-6);
-        assert!((cone.error_deg(&at(60.0, 0.0), &at(0.0, 70.0)) - 10.0).abs() < 1e-6);
-        let full = Ambiguity::of(&presets::find("zylia-zm-1").unwrap().array);
-        assert_eq!(full, Ambiguity::None);
-    }
 
     #[test]
     fn the_front_half_has_half_of_the_directions() {

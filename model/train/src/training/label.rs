@@ -83,6 +83,8 @@ pub fn soft_label(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spherescope_dsp::presets;
+
     use crate::{ArrayKind, random_array_of};
 
     fn at(azimuth_deg: f64, elevation_deg: f64) -> Direction {
@@ -107,6 +109,9 @@ mod tests {
         let line = MicArray::from_positions("line", &[[0.0, 0.0, 0.1], [0.0, 0.0, -0.1]]).unwrap();
         assert!(Ambiguity::of(&line).angle_deg(&at(0.0, 20.0), &at(123.0, 20.0)) < 1e-5);
         assert!((Ambiguity::of(&line).angle_deg(&at(0.0, 20.0), &at(123.0, -10.0)) - 30.0).abs() < 1e-6);
+        let presets =
+            ["ring-6", "minidsp-uma-16", "zylia-zm-1"].map(|id| Ambiguity::of(&presets::find(id).unwrap().array));
+        assert!(matches!(presets, [Ambiguity::Mirror(_), Ambiguity::Mirror(_), Ambiguity::None]), "{presets:?}");
         let tetrahedron = random_array_of(ArrayKind::Tetrahedron, 3, 4).unwrap();
         assert_eq!(Ambiguity::of(&tetrahedron), Ambiguity::None);
     }

@@ -101,9 +101,10 @@ impl Recipe {
             outputs: 2,
             evidence: 16,
             bin_map: BinMap::Logit,
+            memory_s: vec![0.12, 0.4, 1.5],
         };
         let (steps, sizes) = match name {
-            "quick" => ([500, 250, 0], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes }),
+            "quick" => ([500, 250, 0], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes.clone() }),
             "full" => ([1000, 850, 600], sizes),
             _ => {
                 return Err(RecipeError(format!("recipe: expected {}, found `{name}`", Self::NAMES.join(" or "))));
