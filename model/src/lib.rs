@@ -7,6 +7,7 @@
 pub mod augeonet;
 pub mod config;
 pub mod evidence;
+mod layers;
 pub mod lifted;
 pub mod localizer;
 pub mod network;

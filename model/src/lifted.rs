@@ -16,8 +16,9 @@ use spherescope_dsp::{Direction, Grid, MicArray};
 
 use crate::config::LiftedConfig;
 use crate::evidence::{EvidenceSetup, EvidenceState, FEATURES, FRAME_FEATURES};
+use crate::layers::{Gru, LayerNorm, Linear};
 use crate::network::Spectra;
-use crate::ops::{elu, gru, layer_norm, leaky_average, linear, matmul, mean_and_max, scale_rows, with_slopes};
+use crate::ops::{elu, leaky_average, matmul, mean_and_max, scale_rows, with_slopes};
 use crate::parameter::{Begin, Parameter};
 
 /// Factor on the steered response before the input layer.
@@ -75,38 +76,6 @@ struct Output {
     grid_gain: Tensor,
     /// `[1]`.
     bias: Tensor,
-}
-
-#[derive(Debug)]
-struct Linear {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl Linear {
-    fn load(inputs: usize, outputs: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: vb.get((outputs, inputs), "weight")?, bias: vb.get(outputs, "bias")? })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        linear(x, &self.weight, &self.bias)
-    }
-}
-
-#[derive(Debug)]
-struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl LayerNorm {
-    fn load(len: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: vb.get(len, "weight")?, bias: vb.get(len, "bias")? })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        layer_norm(x, &self.weight, &self.bias)
-    }
 }
 
 impl Lifted {
@@ -460,7 +429,7 @@ impl SphericalBlock {
             mlp_in: Linear::load(2 * h, 2 * h, &vb.pp("mlp_in"))?,
             mlp_out: Linear::load(2 * h, h, &vb.pp("mlp_out"))?,
             norm_time: LayerNorm::load(h, &vb.pp("norm_time"))?,
-            gru: Gru::load(h, &vb.pp("gru"))?,
+            gru: Gru::load(h, h, &vb.pp("gru"))?,
         })
     }
 
@@ -477,37 +446,9 @@ impl SphericalBlock {
         let context = self.context.forward(&mean_and_max(&u)?)?; // [1, B, T, H]
         let local = elu(&self.mlp_in.forward(&Tensor::cat(&[&u, &zonal], D::Minus1)?)?)?;
         let x = (x + self.mlp_out.forward(&local)?)?.broadcast_add(&context)?;
-        let y = self.gru.forward(&self.norm_time.forward(&x)?, hidden)?;
-        x + y
-    }
-}
-
-/// A gated recurrent unit over T; gates in the order reset, update, new.
-#[derive(Debug)]
-struct Gru {
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor,
-    bias_hh: Tensor,
-}
-
-impl Gru {
-    fn load(h: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        Ok(Self {
-            weight_ih: vb.get((3 * h, h), "weight_ih")?,
-            weight_hh: vb.get((3 * h, h), "weight_hh")?,
-            bias_ih: vb.get(3 * h, "bias_ih")?,
-            bias_hh: vb.get(3 * h, "bias_hh")?,
-        })
-    }
-
-    /// `x` `[Q, B, T, H]` → the same shape; `hidden` `[Q·B·H]` goes on.
-    fn forward(&self, x: &Tensor, hidden: &mut [f32]) -> Result<Tensor> {
-        let (q, b, t, h) = x.dims4()?;
-        let from_input = linear(x, &self.weight_ih, &self.bias_ih)?.reshape((q * b, t, 3 * h))?;
-        let states = gru(&from_input, &self.weight_hh, &self.bias_hh, hidden)?;
-        let last = states.i((.., t - 1))?.flatten_all()?.to_vec1::<f32>()?;
-        hidden.copy_from_slice(&last);
-        states.reshape((q, b, t, h))
+        let rows = self.norm_time.forward(&x)?.reshape((q * b, t, h))?;
+        let states = self.gru.states(&rows, hidden)?;
+        hidden.copy_from_slice(&states.i((.., t - 1))?.flatten_all()?.to_vec1::<f32>()?);
+        x + states.reshape((q, b, t, h))?
     }
 }

@@ -11,8 +11,9 @@ use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::{Direction, MicArray};
 
 use crate::config::{PaperConfig, Phase, RelativeEncoding};
+use crate::layers::{Gru, LayerNorm, Linear};
 use crate::network::Spectra;
-use crate::ops::{attention, batch_norm, elu, feature_moments, gru, layer_norm, linear, with_slopes};
+use crate::ops::{attention, batch_norm, elu, feature_moments, with_slopes};
 use crate::parameter::{Begin, Parameter};
 
 /// Weight α of the position encoding.
@@ -87,22 +88,6 @@ enum Grids {
 }
 
 #[derive(Debug)]
-struct Linear {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl Linear {
-    fn load(inputs: usize, outputs: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: vb.get((outputs, inputs), "weight")?, bias: vb.get(outputs, "bias")? })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        linear(x, &self.weight, &self.bias)
-    }
-}
-
-#[derive(Debug)]
 struct BatchNorm {
     weight: Tensor,
     bias: Tensor,
@@ -131,22 +116,6 @@ impl BatchNorm {
         let scale = (&self.weight / (&self.variance + BATCH_NORM_EPS)?.sqrt()?)?;
         let shift = (&self.bias - (&self.mean * &scale)?)?;
         x.broadcast_mul(&scale)?.broadcast_add(&shift)
-    }
-}
-
-#[derive(Debug)]
-struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl LayerNorm {
-    fn load(features: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: vb.get(features, "weight")?, bias: vb.get(features, "bias")? })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        layer_norm(x, &self.weight, &self.bias)
     }
 }
 
@@ -228,36 +197,15 @@ struct DualPath {
     time_norm: LayerNorm,
 }
 
-#[derive(Debug)]
-struct Gru {
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor,
-    bias_hh: Tensor,
-}
-
-impl Gru {
-    fn load(inputs: usize, hidden: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        Ok(Self {
-            weight_ih: vb.get((3 * hidden, inputs), "weight_ih")?,
-            weight_hh: vb.get((3 * hidden, hidden), "weight_hh")?,
-            bias_ih: vb.get(3 * hidden, "bias_ih")?,
-            bias_hh: vb.get(3 * hidden, "bias_hh")?,
-        })
+/// Recurrent units over `x` `[T, in]` → `[T, H]`; `slot` counts the places of use.
+fn recur(units: &Gru, x: &Tensor, slot: &mut usize, state: &mut PaperState) -> Result<Tensor> {
+    if state.hidden.len() <= *slot {
+        state.hidden.push(vec![0.0; units.hidden()?]);
     }
-
-    /// `x` `[T, in]` → `[T, H]`.
-    fn forward(&self, x: &Tensor, slot: &mut usize, state: &mut PaperState) -> Result<Tensor> {
-        let hidden = self.weight_hh.dim(1)?;
-        if state.hidden.len() <= *slot {
-            state.hidden.push(vec![0.0; hidden]);
-        }
-        let gates = linear(x, &self.weight_ih, &self.bias_ih)?.unsqueeze(0)?;
-        let states = gru(&gates, &self.weight_hh, &self.bias_hh, &state.hidden[*slot])?.squeeze(0)?;
-        state.hidden[*slot] = states.i(states.dim(0)? - 1)?.to_vec1::<f32>()?;
-        *slot += 1;
-        Ok(states)
-    }
+    let states = units.states(&x.unsqueeze(0)?, &state.hidden[*slot])?.squeeze(0)?;
+    state.hidden[*slot] = states.i(states.dim(0)? - 1)?.to_vec1::<f32>()?;
+    *slot += 1;
+    Ok(states)
 }
 
 #[derive(Debug)]
@@ -506,7 +454,7 @@ impl Paper {
             x = (x + block.channel_norm.forward(&attended)?)?;
             let mut y = aggregate(&x)?;
             for recurrent in &block.recurrent {
-                y = recurrent.forward(&y, &mut hidden, state)?;
+                y = recur(recurrent, &y, &mut hidden, state)?;
             }
             let y = block.time_norm.forward(&block.out.forward(&elu(&y)?)?)?;
             x = x.broadcast_add(&y.unsqueeze(0)?)?;
