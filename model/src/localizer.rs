@@ -56,7 +56,7 @@ impl Engine {
     /// A score that a peak should reach to count as a source.
     pub fn default_threshold(self) -> f32 {
         match self {
-            Self::AggRl => 0.4,
+            Self::AggRl => 0.5,
             Self::SrpPhat => 0.2,
         }
     }

@@ -104,8 +104,8 @@ impl Recipe {
             memory_s: vec![0.12, 0.4, 1.5],
         };
         let (steps, sizes) = match name {
-            "quick" => ([500, 250, 0], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes.clone() }),
-            "full" => ([1000, 850, 600], sizes),
+            "quick" => ([500, 0, 250], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes.clone() }),
+            "full" => ([1000, 580, 750], sizes),
             _ => {
                 return Err(RecipeError(format!("recipe: expected {}, found `{name}`", Self::NAMES.join(" or "))));
             }
@@ -139,7 +139,7 @@ impl Recipe {
                 name: "two talkers, longer crops".into(),
                 steps: steps[1],
                 crop_s: 1.0,
-                rate: [2.5e-3, if steps[2] > 0 { 8e-4 } else { 5e-5 }],
+                rate: [2.5e-3, 1.6e-3],
                 beamwidth_deg: vec![20.0, 8.0],
                 positive_weight: 3.0,
                 talkers: vec![0.05, 0.4, 0.45, 0.1],
@@ -148,13 +148,13 @@ impl Recipe {
             Stage {
                 name: "pauses".into(),
                 steps: steps[2],
-                crop_s: 2.5,
-                batch: 8,
-                rate: [8e-4, 2e-5],
+                crop_s: 1.6,
+                batch: 12,
+                rate: [1.6e-3, 1e-5],
                 warm_up: 10,
                 beamwidth_deg: vec![20.0, 7.0],
-                positive_weight: 2.0,
-                talkers: vec![0.08, 0.37, 0.45, 0.1],
+                positive_weight: 2.5,
+                talkers: vec![0.06, 0.4, 0.44, 0.1],
                 ..rooms
             },
         ];
@@ -277,7 +277,7 @@ mod tests {
         let mut recipe = Recipe::named("quick").unwrap();
         recipe.stages[1].capsules = [9, 4];
         let error = recipe.check().unwrap_err().to_string();
-        assert!(error.contains("capsules") && error.contains("9 to 4") && error.contains("longer crops"), "{error}");
+        assert!(error.contains("capsules") && error.contains("9 to 4") && error.contains("pauses"), "{error}");
     }
 
     #[test]

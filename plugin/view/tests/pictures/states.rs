@@ -218,7 +218,7 @@ fn steppers_and_sliders_ask_with_gestures() {
     let Some(mut window) = Window::open(Studio::scene(), SIZE, 1.0) else { return };
     let change = |id, value, gesture| Action::SetParam(ParamChange { id, value, gesture });
     window.click("Raise Threshold");
-    assert_eq!(window.actions(), [change(ParamId::Threshold, 0.41, Gesture::Once)]);
+    assert_eq!(window.actions(), [change(ParamId::Threshold, 0.51, Gesture::Once)]);
     window.click("Lower Grid");
     assert_eq!(window.actions(), [change(ParamId::GridSize, 1024.0, Gesture::Once)]);
     window.click("SRP-PHAT");
