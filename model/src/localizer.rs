@@ -14,8 +14,8 @@ use crate::network::{ArrayEncoding, GridEncoding, Network, NetworkError, Spectra
 /// Speed of sound in dry air of 20 °C, in m/s.
 pub const SPEED_OF_SOUND_M_S: f64 = 343.0;
 
-/// The widest array that the shipped network has learned from, between the two farthest capsules, in metres. Wider ones work where sound
-/// comes from afar, and worse than SRP-PHAT where it does not.
+/// The widest array that the shipped network has learned from, between the two farthest capsules, in metres. Wider ones work, and err
+/// several times as much.
 pub const TRAINED_APERTURE_M: f64 = 0.45;
 
 /// Which engine turns the capsules' spectra into a spatial spectrum.

@@ -10,6 +10,8 @@ use crate::{Failure, Outcome};
 /// Folders that are looked for beside the checkout when neither an option nor the environment names one.
 const SOURCES: &str = "shared/data/dry/speech_picovoice_s2i";
 const ROOMS: &str = "shared/data/rir";
+/// The networks that are compared when no option names others; the first one ships.
+const WEIGHTS: [&str; 2] = ["lifted.safetensors", "paper.safetensors"];
 /// How the shipped weights were made.
 const HISTORY: &str = "assets/weights/lifted.progress.jsonl";
 
@@ -33,9 +35,16 @@ pub fn run(mut args: Args) -> Outcome {
     if let Some(value) = args.value("--threads")? {
         words.extend(["--threads".into(), value]);
     }
+    let mut others = false;
     while let Some(file) = args.value("--weights")? {
         words.extend(["--weights".into(), absolute(&file)?]);
-        whole = false;
+        (whole, others) = (false, true);
+    }
+    if !others {
+        // The network that ships, and the paper's beside it.
+        for file in WEIGHTS.map(|name| root().join("assets/weights").join(name)).iter().filter(|f| f.is_file()) {
+            words.extend(["--weights".into(), file.to_string_lossy().into_owned()]);
+        }
     }
     for (name, variable, beside) in
         [("--sources", "SPHERESCOPE_SOURCES", SOURCES), ("--rooms", "SPHERESCOPE_ROOMS", ROOMS)]

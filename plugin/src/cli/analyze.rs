@@ -64,7 +64,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     if options.engine == Engine::AggRl && aperture_m > TRAINED_APERTURE_M {
         eprintln!(
             "warning: the array is {aperture_m:.2} m wide; the network has learned from arrays of up to {TRAINED_APERTURE_M:.2} m: \
-             compare with --engine srp-phat"
+             expect larger errors"
         );
     }
     if let Some(path) = &options.frames {

@@ -34,8 +34,8 @@ pub(crate) fn collect(input: &ViewInput<'_>, editing: bool) -> Vec<(Severity, St
     let aperture_m = input.layout.aperture_m();
     if input.params.engine == Engine::AggRl && aperture_m > TRAINED_APERTURE_M {
         let text = format!(
-            "This array is {aperture_m:.2} m wide; the network has learned from arrays of up to {TRAINED_APERTURE_M:.2} m: compare \
-             with SRP-PHAT before you trust it"
+            "This array is {aperture_m:.2} m wide; the network has learned from arrays of up to {TRAINED_APERTURE_M:.2} m: expect \
+             larger errors"
         );
         banners.push((Severity::Warning, text));
     }
