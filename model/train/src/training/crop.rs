@@ -33,12 +33,12 @@ pub struct Crop {
     pub sources: Vec<Vec<Direction>>,
     /// What the array cannot tell apart.
     pub ambiguity: Ambiguity,
-    /// The phase-transformed spectra [`STEP_HZ`] below and above every bin; empty when the bins are not learned.
+    /// The phase-transformed spectra 2 Hz below and above every bin; empty when the bins are not learned.
     pub beside: [Vec<Complex32>; 2],
 }
 
 /// How far from a bin its slope is taken, in Hz: small against the main lobe of the window, large against rounding.
-pub const STEP_HZ: f64 = 2.0;
+const STEP_HZ: f64 = 2.0;
 
 impl Crop {
     /// The spectra in the network's terms.
