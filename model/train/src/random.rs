@@ -617,15 +617,18 @@ pub(crate) fn heard_part<'a>(rng: &mut SmallRng, signal: &'a [f32], length: usiz
     let moment = (crate::truth::ENVELOPE_S * f64::from(sample_rate_hz)).max(1.0) as usize;
     let power = |part: &[f32]| part.iter().map(|x| f64::from(x * x)).sum::<f64>() / part.len().max(1) as f64;
     let loud = (FAINT * crate::sources::ACTIVE_RMS).powi(2);
-    let mut part = signal;
     for _ in 0..TRIES / 10 {
         let first = rng.random_range(0..=signal.len() - length);
-        part = &signal[first..first + length];
+        let part = &signal[first..first + length];
         if part.chunks(moment).any(|moment| power(moment) >= loud) {
-            break;
+            return part;
         }
     }
-    part
+    // One word in an hour of silence: the part around the loudest moment.
+    let powers: Vec<f64> = signal.chunks(moment).map(power).collect();
+    let loudest = (0..powers.len()).max_by(|&a, &b| powers[a].total_cmp(&powers[b])).unwrap_or(0) * moment;
+    let first = loudest.saturating_sub(length / 2).min(signal.len() - length);
+    &signal[first..first + length]
 }
 
 /// A place at a random distance: azimuth uniform, elevation normal about the horizon.
@@ -654,4 +657,25 @@ fn walk(rng: &mut SmallRng, ranges: &SceneRanges, room: &Room, centre: [f64; 3],
         }
     }
     Path::Still(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_never_just_a_pause() {
+        // Hiss, and a word of 0.1 s: near the end of 4 s, and somewhere in 200 s.
+        for (seconds, word_s) in [(4, 3.5), (200, 77.7)] {
+            let mut signal: Vec<f32> = (0..seconds * 16_000).map(|n| 1e-5 * (n as f32).sin()).collect();
+            let first = (word_s * 16_000.0) as usize;
+            signal[first..first + 1600].fill(0.3);
+            for seed in 0..20 {
+                let part = heard_part(&mut stream(seed, 1), &signal, 8000, 16_000);
+                assert_eq!(part.len(), 8000);
+                assert!(part.contains(&0.3), "{seconds} s, seed {seed}");
+            }
+            assert_eq!(heard_part(&mut stream(1, 1), &signal[..100], 8000, 16_000).len(), 100);
+        }
+    }
 }
