@@ -52,8 +52,9 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
              --quick                      a tenth of the scenes; printed, not written
              --set NAME                   one set, may be repeated: sim-s, sim-u, sim-sphere, sim-head, sim-tetra, sim-three,
                                           sim-moving, sim-wide, sim-quiet, rir-r3vival, grids, arrays
-             --weights FILE               other weights, may be repeated; --scenes N, --threshold SCORE, --threads N,
-             --networks-only              and this as in the program itself (see its --help)
+             --weights FILE               weights to compare, may be repeated (default: the shipped ones and the paper's network);
+             --scenes N, --threshold S,   as in the program itself (see its --help)
+             --threads N, --networks-only
              --sources DIR                dry recordings for the talkers (or SPHERESCOPE_SOURCES)
              --rooms DIR                  measured room responses (or SPHERESCOPE_ROOMS)
   train    learn the network's weights; the same command goes on where a run was interrupted
