@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spherescope_dsp::Grid;
-use spherescope_model::Network;
 use spherescope_model::config::{AuGeonetConfig, BinMap, Config, LiftedConfig, PaperConfig, Phase, RelativeEncoding};
 
 use crate::evaluate::DIRECTIONS;
@@ -236,7 +235,7 @@ fn judge(
     let stages = variants.first().map(|v| v.recipe.stages.as_slice()).unwrap_or_default();
     let crops = |i: usize| stages.get(i).map_or(0, |s: &Stage| s.steps * s.batch as u64);
     let mut text = format!(
-        "\n## Ablations\n\nEvery variant learned from the same {} frames-long spectra written down without audio and the same {} crops of \
+        "\n## Ablations\n\nEvery variant learned from the same {} short spectra written down without audio and the same {} crops of \
          half a second in simulated rooms (budget {budget}), with one seed; a small budget, so that only large differences mean \
          something. {} scenes of sim-s, {} of sim-u, {} of sim-sphere with {}: mean · median · share within 10°, frame by frame.\n\n",
         crops(0),
@@ -261,12 +260,6 @@ fn judge(
     Ok(text)
 }
 
-/// The networks of all variants whose files lie below `out`, for pictures.
-pub fn networks(out: &Path) -> Vec<(&'static str, Network)> {
-    let read = |v: &Variant| Network::from_bytes(&std::fs::read(out.join(v.id).join("weights.safetensors")).ok()?).ok();
-    variants(1.0).iter().filter_map(|v| Some((v.id, read(v)?))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tiny_budget_gives_the_whole_table_and_is_not_learned_twice() {
+    fn every_variant_learns_and_is_not_learned_twice() {
         let out = tempfile::tempdir().unwrap();
         let talkers = vec![crate::sources::babble(5, 16_000, 2.0)];
         let mut all = variants(0.001);
@@ -305,6 +298,5 @@ mod tests {
                 Run::open(&out.path().join(variant.id), variant.recipe.clone(), talkers.clone(), None, 2).unwrap();
             assert!(again.stage().is_none() && again.seconds() > 0.0 && again.parameters() > 1000);
         }
-        assert_eq!(networks(out.path()).len(), all.len());
     }
 }
