@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use spherescope_model::Network;
 use spherescope_train::ablations;
 use spherescope_train::dry::load_dry_folder;
 use spherescope_train::evaluate::calibrate::calibrate;
-use spherescope_train::evaluate::report;
+use spherescope_train::evaluate::{Failure, report};
 use spherescope_train::sets::Sources;
 use spherescope_train::sources;
 use spherescope_train::training::{Recipe, Run};
@@ -38,16 +39,16 @@ struct Options {
 
 fn main() -> ExitCode {
     let outcome = match options(std::env::args().skip(1).collect()) {
-        Ok(options) => run(&options).map_err(|e| (1, e)),
-        Err(e) => Err((2, e)),
+        Ok(options) => run(&options),
+        Err(e) => Err(Failure::Input(e)),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err((code, message)) => {
-            eprintln!("train: {message}");
-            ExitCode::from(code)
-        }
-    }
+    let (message, code) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Input(message)) => (message, 2),
+        Err(Failure::Run(message)) => (message, 1),
+    };
+    eprintln!("train: {message}");
+    ExitCode::from(code)
 }
 
 fn options(arguments: Vec<String>) -> Result<Options, String> {
@@ -102,7 +103,7 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
     Ok(options)
 }
 
-fn signals(folders: &[PathBuf]) -> Result<Vec<Vec<f32>>, String> {
+fn signals(folders: &[PathBuf]) -> Result<Vec<Vec<f32>>, Failure> {
     if folders.is_empty() {
         println!("No --sources: built-in sources serve (noise, plucked strings, babble).");
         let of = |make: fn(u64, u32, f64) -> Vec<f32>| (0..12).map(move |seed| make(seed, 16_000, 6.0));
@@ -111,7 +112,7 @@ fn signals(folders: &[PathBuf]) -> Result<Vec<Vec<f32>>, String> {
     }
     let mut all = Vec::new();
     for folder in folders {
-        let found = load_dry_folder(folder, 16_000).map_err(|e| e.to_string())?;
+        let found = load_dry_folder(folder, 16_000).map_err(|e| Failure::Input(format!("--sources: {e}")))?;
         let seconds = found.iter().map(Vec::len).sum::<usize>() as f64 / 16_000.0;
         println!("{}: {} sounds, {:.0} min", folder.display(), found.len(), seconds / 60.0);
         all.extend(found);
@@ -119,24 +120,40 @@ fn signals(folders: &[PathBuf]) -> Result<Vec<Vec<f32>>, String> {
     Ok(all)
 }
 
-fn run(options: &Options) -> Result<(), String> {
+fn run(options: &Options) -> Result<(), Failure> {
     let signals = signals(&options.sources)?;
     if let Some(path) = &options.calibrate {
-        return calibrate_file(path, &signals, options.threads);
+        weights("--calibrate", path)?;
+        return calibrate_file(path, &signals, options.threads).map_err(Failure::Run);
     }
     if let Some(budget) = options.ablations {
         let judges = match &options.judges {
-            Some(folder) => Sources::folder(folder).map_err(|e| format!("--judges: {e}"))?,
+            Some(folder) => Sources::folder(folder).map_err(|e| Failure::Input(format!("--judges: {e}")))?,
             None => Sources::built_in(),
         };
-        let table = ablations::ablate(&options.out, budget, &signals, &judges, options.threads)?;
+        let table =
+            ablations::ablate(&options.out, budget, &signals, &judges, options.threads).map_err(Failure::Run)?;
         println!("{}", table.trim());
         return match &options.write {
-            Some(path) => report::write(path, ablations::MARKERS, &table),
+            Some(path) => {
+                report::write(path, ablations::MARKERS, &table).map_err(|e| Failure::Input(format!("--write: {e}")))
+            }
             None => Ok(()),
         };
     }
-    train(options, signals)
+    let start = match &options.start {
+        Some(path) => Some(weights("--start", path)?),
+        None => None,
+    };
+    train(options, signals, start.as_deref()).map_err(Failure::Run)
+}
+
+/// The bytes of a file of weights, once it is known to be one.
+fn weights(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    let fail = |e: String| Failure::Input(format!("{option}: {}: {e}", path.display()));
+    let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+    Network::from_bytes(&bytes).map_err(|e| fail(e.to_string()))?;
+    Ok(bytes)
 }
 
 /// Calibrates a file of weights in place.
@@ -150,14 +167,10 @@ fn calibrate_file(path: &Path, signals: &[Vec<f32>], threads: usize) -> Result<(
     Ok(())
 }
 
-fn train(options: &Options, signals: Vec<Vec<f32>>) -> Result<(), String> {
+fn train(options: &Options, signals: Vec<Vec<f32>>, start: Option<&[u8]>) -> Result<(), String> {
     let dry = signals.clone();
-    let start = match &options.start {
-        Some(path) => Some(std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?),
-        None => None,
-    };
-    let mut run = Run::open(&options.out, options.recipe.clone(), signals, start.as_deref(), options.threads)
-        .map_err(|e| e.to_string())?;
+    let mut run =
+        Run::open(&options.out, options.recipe.clone(), signals, start, options.threads).map_err(|e| e.to_string())?;
     let total = run.recipe().steps();
     println!("{}: step {} of {total}, {} threads", options.out.display(), run.steps_done(), options.threads);
     let began = Instant::now();
