@@ -17,6 +17,14 @@ use crate::vector::{add, distance, norm, random_unit, scale, stream, sub};
 /// Tries for a place, an array or a room before giving up.
 const TRIES: usize = 400;
 
+/// Radius of A-format tetrahedra in metres: half of all tetrahedra are as small.
+const A_FORMAT_RADIUS_M: [f64; 2] = [0.008, 0.025];
+
+/// Whether an array is like an A-format microphone: four capsules within a few centimetres. Hardly any of these hears all sides alike.
+fn is_a_format(array: &MicArray) -> bool {
+    array.active_len() == 4 && array.relative_positions_m().into_iter().all(|p| norm(p) <= A_FORMAT_RADIUS_M[1] * 1.05)
+}
+
 /// The shapes that [`random_array`] draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArrayKind {
@@ -62,7 +70,7 @@ pub fn random_array(seed: u64, capsules: usize) -> Result<MicArray, ArrayError> 
         (ArrayKind::Ring, 1.3),
         (ArrayKind::Disc, 0.7),
         (ArrayKind::Line, 0.5),
-        (ArrayKind::Tetrahedron, only(4..=4, 4.0)),
+        (ArrayKind::Tetrahedron, only(4..=4, 8.0)),
         (ArrayKind::Sphere, only(4..=24, 3.5)),
         (ArrayKind::Head, only(4..=12, 0.6)),
         (ArrayKind::Box, 0.8),
@@ -183,7 +191,13 @@ pub fn random_array_of(kind: ArrayKind, seed: u64, capsules: usize) -> Result<Mi
     // Capsules are some 4 mm wide at least: as many as there are need a radius.
     let smallest = (0.004 / closest.max(1e-3)).max(0.01);
     let [smallest, largest] = if kind == ArrayKind::Sphere { [smallest.max(0.02), 0.1] } else { [smallest, 0.2] };
-    let radius = if smallest < largest { log_uniform(&mut rng, smallest, largest) } else { smallest };
+    let radius = if kind == ArrayKind::Tetrahedron && rng.random::<bool>() {
+        even(&mut rng, A_FORMAT_RADIUS_M)
+    } else if smallest < largest {
+        log_uniform(&mut rng, smallest, largest)
+    } else {
+        smallest
+    };
     let turn = Rotation::random(&mut rng);
     let capsules = points
         .into_iter()
@@ -324,6 +338,8 @@ pub struct Realism {
     pub back_db: [f64; 2],
     /// Share of scenes with an open array whose capsules look outwards, 0 … 1.
     pub patterned: f64,
+    /// The same for four capsules within a few centimetres, which is what A-format microphones are.
+    pub patterned_a_format: f64,
     /// α of their pattern; see [`CapsulePattern`].
     pub alpha: [f64; 2],
     /// Share of scenes with a dead capsule, 0 … 1; only arrays of more than four have one.
@@ -343,6 +359,7 @@ impl Realism {
         directional: 0.0,
         back_db: [0.0; 2],
         patterned: 0.0,
+        patterned_a_format: 0.0,
         alpha: [1.0; 2],
         dead: 0.0,
         mounted: 0.0,
@@ -358,6 +375,7 @@ impl Default for Realism {
             directional: 0.7,
             back_db: [3.0, 9.0],
             patterned: 0.15,
+            patterned_a_format: 0.7,
             alpha: [0.45, 0.85],
             dead: 0.03,
             mounted: 0.6,
@@ -525,7 +543,8 @@ fn try_scene(
     }
     let realism = &ranges.realism;
     let body = Body::that_fits(array).filter(|_| rng.random::<f64>() < realism.mounted).unwrap_or_default();
-    let pattern = if body == Body::Open && rng.random::<f64>() < realism.patterned {
+    let patterned = if is_a_format(array) { realism.patterned_a_format } else { realism.patterned };
+    let pattern = if body == Body::Open && rng.random::<f64>() < patterned {
         CapsulePattern::Outward { alpha: even(rng, realism.alpha) }
     } else {
         CapsulePattern::Pressure
