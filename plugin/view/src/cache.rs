@@ -3,23 +3,60 @@
 use std::sync::Arc;
 
 use egui::{Mesh, Pos2};
+use spherescope_dsp::Direction;
 
+use crate::chart::Chart;
 use crate::heat::Heat;
+use crate::history::History;
 use crate::layout_facts::LayoutFacts;
+use crate::number_field::Typing;
+use crate::snapshot::Snapshot;
+use crate::strip::StripHeat;
 
 /// Caches and half-typed texts of one editor.
 #[derive(Clone, Default)]
 pub(crate) struct Cache {
     /// The picture of the spectrum.
     pub(crate) heat: Heat,
+    /// The map's surface as last drawn.
+    pub(crate) chart: Option<ChartMesh>,
+    /// The last two minutes.
+    pub(crate) history: History,
+    /// The picture of the strip.
+    pub(crate) strip: StripHeat,
+    /// The snapshot that stays on display while the view is frozen.
+    pub(crate) frozen: Option<Arc<Snapshot>>,
+    /// The direction that was clicked.
+    pub(crate) pin: Option<Direction>,
     /// The globe's surface as last drawn.
     pub(crate) globe: Option<GlobeMesh>,
     /// What the layout's geometry says.
     pub(crate) facts: Option<LayoutFacts>,
     /// The layout text while it is edited.
     pub(crate) editor: Option<LayoutEditor>,
+    /// The capsule that is chosen, by its place in the layout.
+    pub(crate) capsule: Option<usize>,
+    /// The capsule that the mouse moves.
+    pub(crate) dragged: Option<usize>,
+    /// How far it has moved since its place was last rounded, in metres.
+    pub(crate) drag_m: [f64; 3],
+    /// Counts drags.
+    pub(crate) drags: u64,
+    /// Why the last change of the layout could not be made.
+    pub(crate) edit_error: Option<String>,
+    /// The number that is being typed.
+    pub(crate) typing: Option<Typing>,
     /// Whether a narrow window shows the side panel instead of the map.
     pub(crate) side_over_map: bool,
+}
+
+/// The map's surface and what it was made for.
+#[derive(Clone)]
+pub(crate) struct ChartMesh {
+    /// The map and its texture.
+    pub(crate) made_for: (Chart, egui::TextureId),
+    /// The surface.
+    pub(crate) mesh: Arc<Mesh>,
 }
 
 /// The globe's surface and what it was made for.

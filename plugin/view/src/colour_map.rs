@@ -11,6 +11,8 @@ pub enum ColourMap {
     Ember,
     /// Night over blue and green to bright yellow.
     Lagoon,
+    /// Night over deep blue and cyan to ice.
+    Glacier,
     /// Navy over grey to yellow: differs in lightness and along blue and yellow only, so that it looks alike for red- and
     /// green-blind eyes.
     Dusk,
@@ -21,13 +23,14 @@ const STEPS: usize = 1025;
 
 impl ColourMap {
     /// All maps, in the order in which people see them.
-    pub const ALL: [Self; 3] = [Self::Ember, Self::Lagoon, Self::Dusk];
+    pub const ALL: [Self; 4] = [Self::Ember, Self::Lagoon, Self::Glacier, Self::Dusk];
 
     /// The name that people see.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ember => "Ember",
             Self::Lagoon => "Lagoon",
+            Self::Glacier => "Glacier",
             Self::Dusk => "Dusk",
         }
     }
@@ -37,6 +40,7 @@ impl ColourMap {
         match self {
             Self::Ember => "Dark and calm: only what is likely glows",
             Self::Lagoon => "Shows weak structure too",
+            Self::Glacier => "Cool and even: leaves red and yellow to warnings",
             Self::Dusk => "Looks alike for colour-blind eyes",
         }
     }
@@ -65,6 +69,11 @@ impl ColourMap {
                 let hue = lerp(278.0, 105.0, t);
                 let chroma = 0.03 + 0.125 * (std::f32::consts::PI * (0.1 + 0.6 * t)).sin();
                 polar(lerp(0.155, 0.95, t), chroma, hue)
+            }
+            Self::Glacier => {
+                let hue = lerp(282.0, 200.0, t);
+                let chroma = 0.02 + 0.11 * (std::f32::consts::PI * (0.1 + 0.84 * t)).sin();
+                polar(lerp(0.14, 0.97, t), chroma, hue)
             }
             Self::Dusk => {
                 let blue_yellow = lerp(-0.085, 0.15, t);

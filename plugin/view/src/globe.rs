@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use egui::{
     Align2, Color32, CursorIcon, Mesh, Painter, Pos2, Rect, Sense, Shape, Stroke, TextureId, Ui, Vec2, epaint::Vertex,
-    pos2, vec2,
+    vec2,
 };
 
 use crate::cache::GlobeMesh;
@@ -13,7 +13,7 @@ use crate::markers::{self, Detail, Marker};
 use crate::projection::Globe;
 use crate::stage::{Hover, Scene};
 use crate::state::ViewState;
-use crate::{capsules, map, theme};
+use crate::{capsules, chart, map, theme};
 
 const RINGS: usize = 40;
 const SECTORS: usize = 120;
@@ -25,11 +25,12 @@ pub(crate) fn globe_in(area: Rect, state: &ViewState) -> Globe {
     Globe::new(area.center(), radius, state.globe_yaw_deg, state.globe_pitch_deg)
 }
 
-/// Turns the globe by the mouse. To be called before the scene is drawn, so that the globe does not lag behind.
-pub(crate) fn turn(ui: &Ui, area: Rect, state: &mut ViewState) {
+/// Turns the globe by the mouse. To be called before the scene is drawn, so that the globe does not lag behind. Returns whether it was
+/// clicked.
+pub(crate) fn turn(ui: &Ui, area: Rect, state: &mut ViewState) -> bool {
     let globe = globe_in(area, state);
     if globe.radius < 4.0 {
-        return;
+        return false;
     }
     let disc = Rect::from_center_size(globe.centre, Vec2::splat(2.0 * globe.radius));
     let response =
@@ -45,6 +46,7 @@ pub(crate) fn turn(ui: &Ui, area: Rect, state: &mut ViewState) {
         state.reset_globe();
     }
     state.tidy();
+    response.clicked()
 }
 
 /// Draws the globe; says what is under the pointer.
@@ -78,6 +80,8 @@ pub(crate) fn draw(
     if radius > 130.0 {
         taken.extend(capsules::inset(ui, area, globe, scene));
     }
+    let seen = |d: &spherescope_dsp::Direction| Some(globe.to_screen(d)).filter(|(_, seen)| *seen).map(|(at, _)| at);
+    markers::trails(&painter, scene, seen, radius);
     let mut marks = Vec::new();
     for (number, peak) in scene.peaks() {
         let (at, seen) = globe.to_screen(&peak.direction);
@@ -88,8 +92,11 @@ pub(crate) fn draw(
         }
     }
     markers::draw(&painter, area.shrink(4.0), &marks, Detail::for_width(2.1 * radius), taken);
+    if let Some(at) = scene.pin.and_then(|pin| seen(&pin)) {
+        markers::pin(&painter, at);
+    }
     let at = ui.ctx().pointer_hover_pos().filter(|p| ui.rect_contains_pointer(area) && area.contains(*p))?;
-    Some(Hover { at, direction: globe.direction(at)?, bounds: area })
+    Some(Hover { at, direction: globe.direction(at)?, bounds: area, clicked: false })
 }
 
 /// The half that is seen, as rings about the middle, each point with its place in the picture and its shade.
@@ -105,48 +112,16 @@ fn surface(globe: &Globe, texture: TextureId) -> Mesh {
         for sector in 0..SECTORS {
             let (s, c) = (sector as f32 / SECTORS as f32 * TAU).sin_cos();
             let p = vec2(c, s) * r;
-            let [x, y, z] = globe.vector(p * 0.99999).unwrap_or([1.0, 0.0, 0.0]);
-            let u = 0.5 - y.atan2(x) / TAU;
-            let v = (0.5 - z.atan2(x.hypot(y)) / (TAU / 2.0)).clamp(half_texel, 1.0 - half_texel);
+            let v = globe.vector(p * 0.99999).unwrap_or([1.0, 0.0, 0.0]);
             mesh.vertices.push(Vertex {
                 pos: globe.centre + p * globe.radius,
-                uv: pos2(u, v),
+                uv: chart::texel(v, half_texel),
                 color: Color32::from_gray(shade),
             });
         }
     }
-    for ring in 0..RINGS {
-        for sector in 0..SECTORS {
-            let next = (sector + 1) % SECTORS;
-            let [a, b, c, d] =
-                [(ring, sector), (ring, next), (ring + 1, sector), (ring + 1, next)].map(|(r, s)| r * SECTORS + s);
-            triangle(&mut mesh, [a, c, d]);
-            if ring > 0 {
-                triangle(&mut mesh, [a, d, b]);
-            }
-        }
-    }
+    chart::rings(&mut mesh, 0, RINGS, SECTORS);
     mesh
-}
-
-/// Adds a triangle. One that straddles the back of the picture gets corners of its own beyond the edge, where the picture repeats.
-fn triangle(mesh: &mut Mesh, corners: [usize; 3]) {
-    let u = corners.map(|i| mesh.vertices[i].uv.x);
-    let (low, high) = (u[0].min(u[1]).min(u[2]), u[0].max(u[1]).max(u[2]));
-    let [a, b, c] = if high - low <= 0.5 {
-        corners
-    } else {
-        corners.map(|i| {
-            let mut vertex = mesh.vertices[i];
-            if vertex.uv.x >= 0.5 {
-                return i;
-            }
-            vertex.uv.x += 1.0;
-            mesh.vertices.push(vertex);
-            mesh.vertices.len() - 1
-        })
-    };
-    mesh.add_triangle(a as u32, b as u32, c as u32);
 }
 
 fn graticule(painter: &Painter, globe: &Globe) {
@@ -163,7 +138,7 @@ fn graticule(painter: &Painter, globe: &Globe) {
 fn curve(painter: &Painter, globe: &Globe, main: bool, points: impl Iterator<Item = (i32, i32)>) {
     let mut run = Vec::new();
     for (azimuth, elevation) in points {
-        let (p, depth) = globe.project(unit(azimuth as f32, elevation as f32));
+        let (p, depth) = globe.project(chart::unit((azimuth as f32).to_radians(), (elevation as f32).to_radians()));
         if depth > 0.0 {
             run.push(p);
         } else if run.len() > 1 {
@@ -175,11 +150,6 @@ fn curve(painter: &Painter, globe: &Globe, main: bool, points: impl Iterator<Ite
     if run.len() > 1 {
         painter.line(run, map::line(main));
     }
-}
-
-fn unit(azimuth_deg: f32, elevation_deg: f32) -> [f32; 3] {
-    let ((sa, ca), (se, ce)) = (azimuth_deg.to_radians().sin_cos(), elevation_deg.to_radians().sin_cos());
-    [ce * ca, ce * sa, se]
 }
 
 /// Names the six axes where they come towards the viewer. Returns where the names lie.

@@ -3,17 +3,60 @@
 use std::sync::Arc;
 
 use egui::{Color32, ColorImage, Context, TextureHandle, TextureId, TextureOptions, TextureWrapMode};
-use spherescope_dsp::{Direction, Grid};
+use spherescope_dsp::{Direction, Grid, MicArray};
 
+use crate::ambiguity::Copies;
 use crate::colour_map::{ColourMap, ColourTable};
 use crate::interpolate::Interpolator;
 use crate::snapshot::Snapshot;
+use crate::state::{Hold, Scale, ViewState};
 use crate::theme;
 
 /// Texels along azimuth and elevation: steps of 0.7°, finer than the finest grid.
 pub(crate) const WIDTH: usize = 512;
 /// See [`WIDTH`].
 pub(crate) const HEIGHT: usize = 256;
+
+/// Decibels that the scale of that name spans.
+pub(crate) const SPAN_DB: f32 = 30.0;
+
+/// How scores become colours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Look {
+    /// The colours.
+    pub(crate) colours: ColourMap,
+    /// What they stand for.
+    pub(crate) scale: Scale,
+    /// Whether they stretch to what there is.
+    pub(crate) auto_range: bool,
+    /// How long maxima stay.
+    pub(crate) hold: Hold,
+}
+
+impl Look {
+    /// What the user has chosen.
+    pub(crate) fn of(state: &ViewState) -> Self {
+        Self { colours: state.colour_map, scale: state.scale, auto_range: state.auto_range, hold: state.hold }
+    }
+
+    /// A score in the scale's unit.
+    pub(crate) fn unit(&self, score: f32) -> f32 {
+        match self.scale {
+            Scale::Probability => score,
+            Scale::Decibels => 10.0 * score.max(1e-9).log10(),
+        }
+    }
+
+    /// The ends of the scale in its unit, for a picture whose largest score is `largest`.
+    pub(crate) fn range(&self, largest: f32) -> [f32; 2] {
+        match (self.scale, self.auto_range && largest > 1e-4) {
+            (Scale::Probability, false) => [0.0, 1.0],
+            (Scale::Probability, true) => [0.0, largest],
+            (Scale::Decibels, false) => [-SPAN_DB, 0.0],
+            (Scale::Decibels, true) => [self.unit(largest) - SPAN_DB, self.unit(largest)],
+        }
+    }
+}
 
 /// What a picture was made from; an equal one need not be made again.
 #[derive(Clone, Copy, PartialEq)]
@@ -22,7 +65,16 @@ struct Made {
     t_s: u64,
     len: usize,
     shown: bool,
-    colours: ColourMap,
+    look: Look,
+    copies: Option<Copies>,
+    clearings: u64,
+}
+
+/// Maxima that stay for a while.
+#[derive(Default)]
+struct Held {
+    values: Vec<f32>,
+    t_s: f64,
 }
 
 /// The picture of the spectrum and what it takes to make the next one.
@@ -31,6 +83,10 @@ pub(crate) struct Heat {
     table: Option<(Arc<Grid>, Interpolator)>,
     colours: Option<(ColourMap, ColourTable)>,
     values: Vec<f32>,
+    largest: f32,
+    held: Held,
+    copies: Option<(MicArray, Option<Copies>, Vec<bool>)>,
+    clearings: u64,
     made: Option<Made>,
     texture: Option<TextureHandle>,
 }
@@ -43,39 +99,68 @@ impl Clone for Heat {
 }
 
 impl Heat {
+    /// Forgets the maxima that are held.
+    pub(crate) fn clear_held(&mut self) {
+        self.held = Held::default();
+        self.clearings += 1;
+    }
+
     /// Brings the picture up to date.
-    pub(crate) fn update(&mut self, ctx: &Context, snapshot: &Snapshot, colours: ColourMap) {
-        let shown = snapshot.active && !snapshot.spectrum.is_empty();
+    pub(crate) fn update(&mut self, ctx: &Context, snapshot: &Snapshot, layout: &MicArray, look: Look) {
+        let sounding = snapshot.active && !snapshot.spectrum.is_empty();
         let same_grid = self.table.as_ref().is_some_and(|(grid, _)| Arc::ptr_eq(grid, &snapshot.grid));
+        if self.copies.as_ref().is_none_or(|(of, ..)| of != layout) {
+            self.copies = Some(shade(layout));
+        }
+        let shown = sounding || (look.hold != Hold::Off && self.held.values.len() == snapshot.grid.len());
         let made = Made {
             sequence: snapshot.sequence,
             t_s: snapshot.t_s.to_bits(),
             len: snapshot.spectrum.len(),
             shown,
-            colours,
+            look,
+            copies: self.copies.as_ref().and_then(|(_, copies, _)| *copies),
+            clearings: self.clearings,
         };
         if self.made == Some(made) && (same_grid || !shown) && self.texture.is_some() {
             return;
         }
         self.made = Some(made);
+        self.values.clear();
         if shown {
             if !same_grid {
                 self.table = Some((snapshot.grid.clone(), Interpolator::new(&snapshot.grid, WIDTH, HEIGHT)));
+                self.held = Held::default();
             }
+            let spectrum: &[f32] = if sounding { &snapshot.spectrum } else { &[] };
+            let spectrum = self.held.over(spectrum, snapshot, look.hold);
             if let Some((_, table)) = &mut self.table {
-                table.fill(&snapshot.spectrum, &mut self.values);
+                table.fill(spectrum, &mut self.values);
             }
         } else {
-            self.values.clear();
             self.values.resize(WIDTH * HEIGHT, 0.0);
         }
-        if self.colours.as_ref().is_none_or(|(map, _)| *map != colours) {
-            self.colours = Some((colours, colours.table()));
+        // What is no number loses every comparison.
+        self.largest = self.values.iter().fold(0.0, |m, v| v.max(m));
+        self.colour(ctx, look);
+    }
+
+    fn colour(&mut self, ctx: &Context, look: Look) {
+        if self.colours.as_ref().is_none_or(|(map, _)| *map != look.colours) {
+            self.colours = Some((look.colours, look.colours.table()));
         }
-        let pixels = match &self.colours {
-            Some((_, table)) => self.values.iter().map(|&v| colour(table, v)).collect(),
-            None => vec![Color32::BLACK; WIDTH * HEIGHT],
+        let [low, high] = look.range(self.largest);
+        let scale = 1.0 / (high - low).max(1e-6);
+        let Some((_, table)) = &self.colours else { return };
+        let mut pixels: Vec<Color32> = match look.scale {
+            Scale::Probability => self.values.iter().map(|&v| colour(table, (v - low) * scale)).collect(),
+            Scale::Decibels => self.values.iter().map(|&v| colour(table, (look.unit(v) - low) * scale)).collect(),
         };
+        if let Some((_, Some(_), mask)) = &self.copies {
+            for (i, (pixel, _)) in pixels.iter_mut().zip(mask).enumerate().filter(|(_, (_, copy))| **copy) {
+                *pixel = hatched(*pixel, i % WIDTH, i / WIDTH);
+            }
+        }
         let image = ColorImage::new([WIDTH, HEIGHT], pixels);
         let options = TextureOptions { wrap_mode: TextureWrapMode::Repeat, ..TextureOptions::LINEAR };
         match &mut self.texture {
@@ -89,7 +174,12 @@ impl Heat {
         self.texture.as_ref().map(TextureHandle::id)
     }
 
-    /// The value that the picture shows in a direction; nothing where the grid has no directions.
+    /// The largest score of the picture.
+    pub(crate) fn largest(&self) -> f32 {
+        self.largest
+    }
+
+    /// The score that the picture shows in a direction; nothing where the grid has no directions.
     pub(crate) fn value(&self, d: &Direction) -> Option<f32> {
         let u = (180.0 - d.azimuth_deg()) / 360.0 * WIDTH as f64 - 0.5;
         let v = ((90.0 - d.elevation_deg()) / 180.0 * HEIGHT as f64 - 0.5).clamp(0.0, HEIGHT as f64 - 1.0);
@@ -106,6 +196,49 @@ impl Heat {
     }
 }
 
+impl Held {
+    /// The spectrum with the maxima of the past, which have faded since the last call.
+    fn over<'a>(&'a mut self, spectrum: &'a [f32], snapshot: &Snapshot, hold: Hold) -> &'a [f32] {
+        if hold == Hold::Off {
+            self.values.clear();
+            return spectrum;
+        }
+        let kept = hold.kept(snapshot.t_s - self.t_s);
+        self.t_s = snapshot.t_s;
+        self.values.resize(snapshot.grid.len(), 0.0);
+        for (i, held) in self.values.iter_mut().enumerate() {
+            // `max` passes over what is no number.
+            *held = (*held * kept).max(spectrum.get(i).copied().unwrap_or(0.0));
+        }
+        &self.values
+    }
+}
+
+/// Which texels a layout hears only as copies.
+fn shade(layout: &MicArray) -> (MicArray, Option<Copies>, Vec<bool>) {
+    let copies = Copies::of(layout);
+    let mut mask = Vec::new();
+    if let Some(copies) = &copies {
+        mask.reserve(WIDTH * HEIGHT);
+        for y in 0..HEIGHT {
+            let (se, ce) = (std::f64::consts::PI * (0.5 - (y as f64 + 0.5) / HEIGHT as f64)).sin_cos();
+            for x in 0..WIDTH {
+                let (sa, ca) = (std::f64::consts::TAU * (0.5 - (x as f64 + 0.5) / WIDTH as f64)).sin_cos();
+                mask.push(copies.holds([ce * ca, ce * sa, se]));
+            }
+        }
+    }
+    (layout.clone(), copies, mask)
+}
+
+/// A colour under a shade of thin slanting lines.
+fn hatched(c: Color32, x: usize, y: usize) -> Color32 {
+    let line = (x + y) % 8 < 2;
+    let dull = |v: u8, to: u8| ((u16::from(v) * 5 + u16::from(to) * 3) / 8) as u8;
+    let to = if line { theme::HATCH } else { theme::BACKGROUND };
+    Color32::from_rgb(dull(c.r(), to.r()), dull(c.g(), to.g()), dull(c.b(), to.b()))
+}
+
 fn colour(table: &ColourTable, value: f32) -> Color32 {
-    if value.is_nan() { theme::RAISED } else { table.colour(value) }
+    if value.is_nan() { theme::RAISED } else { table.colour(value.max(0.0)) }
 }

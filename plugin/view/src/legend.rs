@@ -2,14 +2,16 @@
 
 use egui::{Align2, Color32, Mesh, Rect, Shape, Stroke, StrokeKind, Ui, pos2, vec2};
 
-use crate::colour_map::ColourMap;
+use crate::heat::Look;
+use crate::state::Scale;
 use crate::{text, theme};
 
 /// Width that the legend takes.
 pub(crate) const WIDTH: f32 = 50.0;
 
-/// Draws the legend along the height of `rect`, with a tick at the threshold and one at the value under the pointer.
-pub(crate) fn draw(ui: &Ui, rect: Rect, colours: ColourMap, threshold: f32, hovered: Option<f32>) {
+/// Draws the legend along the height of `rect`, with a tick at the threshold and one at the value under the pointer, both scores. `range`
+/// holds the ends of the scale in its unit.
+pub(crate) fn draw(ui: &Ui, rect: Rect, look: &Look, [low, high]: [f32; 2], threshold: f32, hovered: Option<f32>) {
     if rect.height() < 60.0 {
         return;
     }
@@ -20,8 +22,8 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, colours: ColourMap, threshold: f32, hove
     for i in 0..=BANDS {
         let t = i as f32 / BANDS as f32;
         let y = bar.bottom() - t * bar.height();
-        mesh.colored_vertex(pos2(bar.left(), y), colours.colour(t));
-        mesh.colored_vertex(pos2(bar.right(), y), colours.colour(t));
+        mesh.colored_vertex(pos2(bar.left(), y), look.colours.colour(t));
+        mesh.colored_vertex(pos2(bar.right(), y), look.colours.colour(t));
         if i > 0 {
             let n = 2 * i;
             mesh.add_triangle(n - 2, n - 1, n);
@@ -30,28 +32,29 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, colours: ColourMap, threshold: f32, hove
     }
     painter.add(Shape::mesh(mesh));
     painter.rect_stroke(bar, 0, Stroke::new(1.0, theme::HOVERED), StrokeKind::Outside);
-    let y_of = |v: f32| bar.bottom() - v.clamp(0.0, 1.0) * bar.height();
+    let y_at = |share: f32| bar.bottom() - share.clamp(0.0, 1.0) * bar.height();
+    let y_of = |score: f32| y_at((look.unit(score) - low) / (high - low).max(1e-6));
     let threshold = Some(threshold).filter(|v| v.is_finite());
-    for (value, written) in [(0.0, "0"), (0.25, "0.25"), (0.5, "0.5"), (0.75, "0.75"), (1.0, "1")] {
-        let y = y_of(value);
+    let steps = if look.scale == Scale::Decibels { 3u8 } else { 4 };
+    for step in 0..=steps {
+        let share = f32::from(step) / f32::from(steps);
+        let y = y_at(share);
         let near = |other: Option<f32>| other.is_some_and(|v| (y_of(v) - y).abs() < 13.0);
         painter.hline(bar.right()..=bar.right() + 3.0, painter.round_to_pixel_center(y), Stroke::new(1.0, theme::DIM));
-        if near(threshold) || near(hovered) || (bar.height() < 110.0 && value.fract() != 0.0) {
+        let end = step == 0 || step == steps;
+        if near(threshold) || near(hovered) || (bar.height() < 110.0 && !end) {
             continue;
         }
-        let anchor = match value {
-            0.0 => Align2::LEFT_BOTTOM,
-            1.0 => Align2::LEFT_TOP,
-            _ => Align2::LEFT_CENTER,
+        let (anchor, nudge) = match step {
+            0 => (Align2::LEFT_BOTTOM, 3.0),
+            s if s == steps => (Align2::LEFT_TOP, -3.0),
+            _ => (Align2::LEFT_CENTER, 0.0),
         };
-        let nudge = if value == 0.0 {
-            3.0
-        } else if value == 1.0 {
-            -3.0
-        } else {
-            0.0
-        };
+        let written = written(look.scale, low + share * (high - low));
         painter.text(pos2(bar.right() + 7.0, y + nudge), anchor, written, theme::regular(11.0), theme::DIM);
+    }
+    if look.scale == Scale::Decibels {
+        painter.text(bar.center_bottom() + vec2(0.0, 4.0), Align2::CENTER_TOP, "dB", theme::regular(10.5), theme::DIM);
     }
     let tick = |value: f32, colour: Color32, font| {
         let y = y_of(value);
@@ -60,7 +63,13 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, colours: ColourMap, threshold: f32, hove
         let tip = pos2(bar.right() + 1.0, y);
         let corners = vec![tip, tip + vec2(5.0, -3.5), tip + vec2(5.0, 3.5)];
         painter.add(Shape::convex_polygon(corners, colour, Stroke::NONE));
-        painter.text(pos2(bar.right() + 8.0, y), Align2::LEFT_CENTER, text::score(value), font, colour);
+        painter.text(
+            pos2(bar.right() + 8.0, y),
+            Align2::LEFT_CENTER,
+            written(look.scale, look.unit(value)),
+            font,
+            colour,
+        );
     };
     if let Some(v) = hovered {
         tick(v, theme::TEXT, theme::bold(11.0));
@@ -69,5 +78,19 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, colours: ColourMap, threshold: f32, hove
         tick(v, theme::ACCENT, theme::regular(11.0));
     }
     let hit = ui.interact(rect, ui.scope_id().with("legend"), egui::Sense::hover());
-    hit.on_hover_text("Score of a direction. Blue: the threshold for sources");
+    hit.on_hover_text(match look.scale {
+        Scale::Probability => "Score of a direction. Blue: the threshold for sources",
+        Scale::Decibels => "Score of a direction, ten times its logarithm. Blue: the threshold for sources",
+    });
+}
+
+/// A value of the scale as short as it can be written.
+fn written(scale: Scale, value: f32) -> String {
+    match scale {
+        Scale::Decibels => text::fixed(value.into(), 0),
+        Scale::Probability => {
+            let text = text::fixed(value.into(), 2);
+            text.strip_suffix(".00").map_or(text.clone(), str::to_owned)
+        }
+    }
 }

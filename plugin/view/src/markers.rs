@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use egui::{Color32, Galley, Painter, Pos2, Rect, Stroke, StrokeKind, Vec2, text::LayoutJob, text::TextFormat, vec2};
-use spherescope_dsp::Peak;
+use spherescope_dsp::{Direction, Peak};
 
+use crate::history::RATE_HZ;
+use crate::stage::Scene;
 use crate::{text, theme};
 
 /// Radius of a mark's ring.
@@ -18,6 +20,59 @@ pub(crate) struct Marker {
     pub(crate) at: Pos2,
     /// The source.
     pub(crate) peak: Peak,
+}
+
+/// The colour of a track, so that neighbours in number differ in hue; white for what has no number.
+pub(crate) fn track_colour(id: u32) -> Color32 {
+    if id == 0 {
+        return Color32::from_white_alpha(200);
+    }
+    // Steps of the golden angle.
+    let hue = (f64::from(id) * 0.381_966 + 0.36).fract() as f32;
+    let [r, g, b] = egui::ecolor::Hsva::new(hue, 0.45, 1.0, 1.0).to_srgb();
+    Color32::from_rgb(r, g, b)
+}
+
+/// Seconds that trails reach back.
+const TRAIL_S: f64 = 4.0;
+
+/// Where the sources have come from: a line each, fainter the older. `place` says where a direction is, if it is seen; steps longer than
+/// `longest` are jumps over the edge of a map.
+pub(crate) fn trails(painter: &Painter, scene: &Scene<'_>, place: impl Fn(&Direction) -> Option<Pos2>, longest: f32) {
+    let now_s = scene.snapshot.t_s;
+    let mut last: Vec<(u32, i64, Pos2)> = Vec::new();
+    for column in scene.history.since(now_s, TRAIL_S) {
+        let age_s = now_s - column.number as f64 / RATE_HZ;
+        let alpha = (190.0 * (1.0 - age_s / TRAIL_S)).clamp(0.0, 190.0) as u8;
+        for mark in column.marks.iter().filter(|m| m.id != 0) {
+            let Some(at) = place(&mark.direction) else {
+                last.retain(|(id, ..)| *id != mark.id);
+                continue;
+            };
+            match last.iter_mut().find(|(id, ..)| *id == mark.id) {
+                Some((_, number, from)) => {
+                    if column.number - *number <= 8 && (at - *from).length() < longest {
+                        let colour = theme::with_alpha(track_colour(mark.id), alpha);
+                        painter.line_segment([*from, at], Stroke::new(2.0, colour));
+                    }
+                    (*number, *from) = (column.number, at);
+                }
+                None => last.push((mark.id, column.number, at)),
+            }
+        }
+    }
+}
+
+/// The mark of the pinned direction.
+pub(crate) fn pin(painter: &Painter, at: Pos2) {
+    for (width, colour) in [(4.0, Color32::from_black_alpha(170)), (1.6, theme::ACCENT)] {
+        let stroke = Stroke::new(width, colour);
+        for (dx, dy) in [(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)] {
+            let corner = at + vec2(dx, dy) * 9.0;
+            painter.line_segment([corner, corner - vec2(dx * 5.0, 0.0)], stroke);
+            painter.line_segment([corner, corner - vec2(0.0, dy * 5.0)], stroke);
+        }
+    }
 }
 
 /// How much the labels say.

@@ -3,10 +3,17 @@
 use egui::{Align2, Key, Rect, Response, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use crate::input::{Action, GRID_SIZES, Gesture, ParamChange, ParamId, ParamValues};
+use crate::number_field::{self, Typing};
 use crate::{text, theme, widgets};
 
 /// Draws the row of a numeric parameter.
-pub(crate) fn show(ui: &mut Ui, id: ParamId, params: &ParamValues, actions: &mut Vec<Action>) {
+pub(crate) fn show(
+    ui: &mut Ui,
+    id: ParamId,
+    params: &ParamValues,
+    typing: &mut Option<Typing>,
+    actions: &mut Vec<Action>,
+) {
     let default = id.default_value(params.engine);
     let value = sane(id, id.value_in(params), default);
     let (name, hint) = wording(id);
@@ -28,8 +35,18 @@ pub(crate) fn show(ui: &mut Ui, id: ParamId, params: &ParamValues, actions: &mut
             once(next);
         }
     }
-    let font = theme::bold(12.5);
-    ui.painter().text(number.center(), Align2::CENTER_CENTER, written(id, value), font, theme::TEXT);
+    let shown = written(id, value);
+    let field = number_field::Look {
+        name: &format!("{name} value"),
+        shown: &shown,
+        align: Align2::CENTER_CENTER,
+        size: 12.5,
+        colour: theme::TEXT,
+    };
+    let cell = number.shrink2(vec2(2.0, 0.0));
+    if let Some(typed) = number_field::show(ui, cell, (id, "number"), field, typing, |text| typed(id, text)) {
+        actions.push(change(id, typed, Gesture::Once));
+    }
 
     let rail = Rect::from_min_max(pos2(label.right() + 6.0, row.top()), pos2(minus.left() - 10.0, row.bottom()));
     if rail.width() >= 24.0 {
@@ -94,6 +111,13 @@ fn change(id: ParamId, value: f32, gesture: Gesture) -> Action {
 fn sane(id: ParamId, value: f32, default: f32) -> f32 {
     let (low, high) = id.range();
     if value.is_finite() { value.clamp(low, high) } else { default }
+}
+
+/// The value that a text stands for: rounded to what the steppers reach, within the range or refused.
+fn typed(id: ParamId, text: &str) -> Result<f32, String> {
+    let (low, high) = id.range();
+    let value = number_field::within(text, low.into(), high.into())? as f32;
+    Ok(if id == ParamId::GridSize { grid_size(value, 0) } else { rounded(id, value) })
 }
 
 fn wording(id: ParamId) -> (&'static str, &'static str) {
@@ -204,6 +228,14 @@ mod tests {
             }
             assert_eq!((v, stepped(id, low, false)), (high, low), "{id:?}");
         }
+    }
+
+    #[test]
+    fn typed_values_are_rounded_or_refused() {
+        assert_eq!(typed(ParamId::Gate, "−42.4 dB"), Ok(-42.0));
+        assert_eq!(typed(ParamId::Threshold, "0,333"), Ok(0.33));
+        assert_eq!(typed(ParamId::GridSize, "2000"), Ok(2048.0));
+        assert!(typed(ParamId::MaxSources, "9").unwrap_err().contains("1 to 8"));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use egui::{Rect, ScrollArea, Ui, UiBuilder, vec2};
 use spherescope_model::Engine;
 
 use crate::input::{Action, Gesture, ParamChange, ParamId, ViewInput, engine_value};
+use crate::number_field::Typing;
 use crate::state::ViewState;
-use crate::{array_panel, layout_editor, param_row, stage, theme, widgets};
+use crate::{array_panel, display, layout_editor, param_row, stage, theme, widgets};
 
 /// Width of the panel beside the map.
 pub(crate) const WIDTH: f32 = 312.0;
@@ -30,9 +31,13 @@ pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, input: &ViewI
             separator(ui);
             let mut open = state.panels.analysis;
             if widgets::section(ui, "Analysis", stage::engine_name(input.params.engine), &mut open) {
-                analysis(ui, input, actions);
+                analysis(ui, &mut state.cache.typing, input, actions);
             }
             state.panels.analysis = open;
+            separator(ui);
+            if widgets::section(ui, "Display", state.colour_map.name(), &mut state.panels.display) {
+                display::show(ui, state);
+            }
             separator(ui);
             let needed = input.layout.channels_needed();
             if widgets::section(ui, "Capsules", &format!("channels 1–{needed}"), &mut state.panels.capsules) {
@@ -47,7 +52,7 @@ fn separator(ui: &mut Ui) {
     ui.painter().hline(rect.x_range(), rect.center().y, egui::Stroke::new(1.0, theme::LINE));
 }
 
-fn analysis(ui: &mut Ui, input: &ViewInput<'_>, actions: &mut Vec<Action>) {
+fn analysis(ui: &mut Ui, typing: &mut Option<Typing>, input: &ViewInput<'_>, actions: &mut Vec<Action>) {
     let engines = [
         (Engine::AggRl, "AGG-RL", "The trained network: sure-footed in rooms and noise"),
         (Engine::SrpPhat, "SRP-PHAT", "The classical method: no training, a check on the network"),
@@ -59,6 +64,6 @@ fn analysis(ui: &mut Ui, input: &ViewInput<'_>, actions: &mut Vec<Action>) {
     }
     ui.add_space(2.0);
     for id in [ParamId::Gate, ParamId::Threshold, ParamId::MaxSources, ParamId::Smoothing, ParamId::GridSize] {
-        param_row::show(ui, id, &input.params, actions);
+        param_row::show(ui, id, &input.params, typing, actions);
     }
 }

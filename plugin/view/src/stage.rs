@@ -6,11 +6,12 @@ use spherescope_dsp::{Direction, MicArray, Peak};
 use spherescope_model::Engine;
 
 use crate::colour_map::ColourMap;
-use crate::heat::Heat;
+use crate::heat::{Heat, Look};
+use crate::history::History;
 use crate::input::ViewInput;
 use crate::layout_facts::LayoutFacts;
 use crate::snapshot::Snapshot;
-use crate::state::{Projection, ViewState};
+use crate::state::{MapKind, Projection, ViewState};
 use crate::{globe, legend, map, markers, text, theme, widgets};
 
 /// What the projections draw.
@@ -23,6 +24,10 @@ pub(crate) struct Scene<'a> {
     pub(crate) heat: &'a Heat,
     /// Its colours.
     pub(crate) colours: ColourMap,
+    /// The last two minutes.
+    pub(crate) history: &'a History,
+    /// The pinned direction.
+    pub(crate) pin: Option<Direction>,
 }
 
 impl<'a> Scene<'a> {
@@ -45,6 +50,8 @@ pub(crate) struct Hover {
     pub(crate) direction: Direction,
     /// Where the read-out has to stay.
     pub(crate) bounds: Rect,
+    /// Whether it was clicked.
+    pub(crate) clicked: bool,
 }
 
 /// The name of an engine.
@@ -69,43 +76,61 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
     if rect.width() > 260.0 && rect.height() > 80.0 {
         (rect, scale) = rect.split_left_right_at_x(rect.right() - legend::WIDTH);
     }
-    let (map_area, globe_area) = areas(rect, state.projection);
-    if let Some(area) = globe_area {
-        globe::turn(ui, area, state);
-    }
-    state.cache.heat.update(ui.ctx(), input.snapshot, state.colour_map);
-    let scene =
-        Scene { snapshot: input.snapshot, layout: input.layout, heat: &state.cache.heat, colours: state.colour_map };
+    let (map_area, globe_area) = areas(rect, state.projection, state.map);
+    let globe_clicked = globe_area.is_some_and(|area| globe::turn(ui, area, state));
+    let look = Look::of(state);
+    state.cache.heat.update(ui.ctx(), input.snapshot, input.layout, look);
+    let scene = Scene {
+        snapshot: input.snapshot,
+        layout: input.layout,
+        heat: &state.cache.heat,
+        colours: state.colour_map,
+        history: &state.cache.history,
+        pin: state.cache.pin,
+    };
     let mut hover = None;
     if let Some(area) = map_area {
-        hover = map::draw(ui, area, &scene);
+        hover = map::draw(ui, area, state.map, &mut state.cache.chart, &scene);
     }
     if let Some(area) = globe_area {
         let globe = globe::globe_in(area, state);
         let angles = (state.globe_yaw_deg, state.globe_pitch_deg);
-        hover = globe::draw(ui, area, &globe, angles, &mut state.cache.globe, &scene).or(hover);
+        let on_globe = globe::draw(ui, area, &globe, angles, &mut state.cache.globe, &scene);
+        hover = on_globe.map(|h| Hover { clicked: globe_clicked, ..h }).or(hover);
     }
     let value = hover.as_ref().and_then(|h| scene.heat.value(&h.direction));
+    let range = look.range(scene.heat.largest());
     if scale.is_positive() {
         let heights = match map_area {
-            Some(area) => map::map_rect(area).y_range(),
+            Some(area) => map::chart_in(area, state.map).rect.y_range(),
             None => scale.shrink2(vec2(0.0, ((scale.height() - 420.0) / 2.0).max(22.0))).y_range(),
         };
         let at = Rect::from_x_y_ranges(scale.x_range(), heights);
         let shown = value.filter(|_| input.snapshot.active);
-        legend::draw(ui, at, state.colour_map, input.params.threshold, shown);
+        legend::draw(ui, at, &look, range, input.params.threshold, shown);
     }
     let painter = ui.painter_at(rect.expand(2.0));
     if let Some((title, detail)) = empty_state(input) {
-        let over = map_area.map_or(rect, map::map_rect);
+        let over = map_area.map_or(rect, |area| map::chart_in(area, state.map).rect);
         message(&painter, over, &title, &detail);
     } else if let Some(hover) = hover {
         read_out(&painter, &hover, value);
+        if hover.clicked {
+            pin(state, hover.direction);
+        }
     }
 }
 
+/// Pins a direction; a click on the pin takes it away.
+fn pin(state: &mut ViewState, direction: Direction) {
+    const SAME_DEG: f64 = 6.0;
+    let again = state.cache.pin.is_some_and(|pin| pin.angle_to_deg(&direction) < SAME_DEG);
+    state.cache.pin = (!again).then_some(direction);
+    state.cache.history.forget_pinned();
+}
+
 /// Where the map and the globe go.
-fn areas(rect: Rect, projection: Projection) -> (Option<Rect>, Option<Rect>) {
+fn areas(rect: Rect, projection: Projection, kind: MapKind) -> (Option<Rect>, Option<Rect>) {
     match projection {
         Projection::Equirectangular => (Some(rect), None),
         Projection::Globe => (None, Some(rect)),
@@ -118,7 +143,7 @@ fn areas(rect: Rect, projection: Projection) -> (Option<Rect>, Option<Rect>) {
             let block = Rect::from_center_size(rect.center(), vec2(rect.width(), map_height + globe_height));
             let above = block.split_top_bottom_at_y(block.top() + map_height);
             let drawn = |(map, globe): (Rect, Rect)| {
-                let m = map::map_rect(map);
+                let m = map::chart_in(map, kind).rect;
                 m.area() + globe.size().min_elem().max(0.0).powi(2)
             };
             let (map, globe) = if drawn(beside) >= drawn(above) { beside } else { above };

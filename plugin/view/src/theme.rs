@@ -27,6 +27,8 @@ pub(crate) const DIM: Color32 = Color32::from_rgb(0x9a, 0xa7, 0xb6);
 pub(crate) const ACCENT: Color32 = Color32::from_rgb(0x63, 0xc1, 0xf0);
 /// Behind what is chosen.
 pub(crate) const CHOSEN: Color32 = Color32::from_rgb(0x1d, 0x48, 0x60);
+/// Lines over what is only a copy of something else.
+pub(crate) const HATCH: Color32 = Color32::from_rgb(0x6a, 0x76, 0x86);
 /// Levels that are well.
 pub(crate) const GOOD: Color32 = Color32::from_rgb(0x4f, 0xc0, 0x8d);
 /// What wants attention.

@@ -1,15 +1,19 @@
-//! The bar at the top: side panel, name, projection, colours.
+//! The bar at the top: side panel, name, projection, freeze.
+
+use std::sync::Arc;
 
 use egui::{Align, Align2, Layout, Painter, Rect, Stroke, Ui, UiBuilder, pos2, vec2};
 
-use crate::colour_map::ColourMap;
-use crate::state::{Projection, ViewState};
+use crate::snapshot::Snapshot;
+use crate::state::{MapKind, Projection, ViewState};
 use crate::{theme, widgets};
 
 /// What the bar needs to know about the rest.
-pub(crate) struct Bar {
+pub(crate) struct Bar<'a> {
     /// Whether the window is too narrow for panel and map side by side.
     pub(crate) narrow: bool,
+    /// What is heard at the moment.
+    pub(crate) snapshot: &'a Snapshot,
 }
 
 /// Height of the bar in a window of this height.
@@ -18,7 +22,7 @@ pub(crate) fn height(window: f32) -> f32 {
 }
 
 /// Draws the bar into `rect`.
-pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, bar: &Bar) {
+pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, bar: &Bar<'_>) {
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, 0, theme::PANEL);
     painter.hline(rect.x_range(), rect.bottom() - 0.5, Stroke::new(1.0, theme::LINE));
@@ -41,10 +45,10 @@ pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, bar: &Bar) {
     let mut ui = ui.new_child(builder);
     ui.spacing_mut().item_spacing.x = 10.0;
     if room.width() >= 330.0 {
-        colours(&mut ui, state);
+        kinds(&mut ui, state);
     }
     let options = [
-        (Projection::Equirectangular, "Map", "The whole sphere at once: left at the left, front in the middle"),
+        (Projection::Equirectangular, "Map", "The whole sphere at once, as the list beside lays it out"),
         (Projection::Globe, "Globe", "Seen from outside: drag to turn, double-click to reset"),
         (Projection::Split, "Both", "Map and globe together"),
     ];
@@ -60,29 +64,31 @@ pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, bar: &Bar) {
             state.reset_globe();
         }
     }
+    if ui.available_width() >= 80.0 {
+        freeze(&mut ui, state, bar.snapshot);
+    }
 }
 
-fn colours(ui: &mut Ui, state: &mut ViewState) {
-    let combo = egui::ComboBox::from_id_salt("colours").width(112.0).selected_text(state.colour_map.name());
+/// Stops the picture while the sound goes on.
+fn freeze(ui: &mut Ui, state: &mut ViewState, snapshot: &Snapshot) {
+    let on = state.cache.frozen.is_some();
+    let text = egui::RichText::new(if on { "Frozen" } else { "Freeze" });
+    let text = if on { text.color(theme::WARN) } else { text };
+    let button = ui.add(egui::Button::selectable(on, text));
+    let hint = if on { "Go on with what is heard now" } else { "Keep this picture to look at it; the sound goes on" };
+    if button.on_hover_text(hint).clicked() {
+        state.cache.frozen = (!on).then(|| Arc::new(snapshot.clone()));
+    }
+}
+
+fn kinds(ui: &mut Ui, state: &mut ViewState) {
+    let combo = egui::ComboBox::from_id_salt("kinds").width(112.0).selected_text(state.map.name());
     let response = combo.show_ui(ui, |ui| {
-        for map in ColourMap::ALL {
-            ui.horizontal(|ui| {
-                ramp(ui, map);
-                ui.selectable_value(&mut state.colour_map, map, map.name()).on_hover_text(map.hint());
-            });
+        for kind in MapKind::ALL {
+            ui.selectable_value(&mut state.map, kind, kind.name()).on_hover_text(kind.hint());
         }
     });
-    response.response.on_hover_text(format!("Colours of the map. {}", state.colour_map.hint()));
-}
-
-fn ramp(ui: &mut Ui, map: ColourMap) {
-    let (rect, _) = ui.allocate_exact_size(vec2(56.0, 12.0), egui::Sense::hover());
-    let cell = rect.width() / 28.0;
-    for i in 0..28 {
-        let x = rect.left() + cell * i as f32;
-        let bit = Rect::from_min_size(pos2(x, rect.top()), vec2(cell + 0.5, rect.height()));
-        ui.painter().rect_filled(bit, 0, map.colour(i as f32 / 27.0));
-    }
+    response.response.on_hover_text(format!("How the map lays out the sphere. {}", state.map.hint()));
 }
 
 /// The name beside a small sphere; returns where it ends.

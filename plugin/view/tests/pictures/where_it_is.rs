@@ -1,7 +1,7 @@
 //! Known spots are where they must be, in pixels.
 
 use egui::{Pos2, pos2, vec2};
-use spherescope_view::{ColourMap, Projection, ViewState};
+use spherescope_view::{ColourMap, MapKind, Projection, ViewState};
 
 use crate::studio::{Studio, Window};
 
@@ -36,6 +36,50 @@ fn a_spot_is_where_it_must_be_on_the_map() {
             let found = window.picture(&format!("spot-map-{azimuth}-{elevation}-{scale}x")).brightest(map);
             let expected = on_map(map, azimuth, elevation);
             assert!((found - expected).length() < 4.0, "{azimuth}°, {elevation}°: {found:?}, not {expected:?}");
+        }
+    }
+}
+
+/// The place of a direction on the Hammer–Aitoff map, by its textbook formula.
+fn on_hammer(rect: egui::Rect, azimuth: f64, elevation: f64) -> Pos2 {
+    let (l, p) = ((azimuth as f32).to_radians() / 2.0, (elevation as f32).to_radians());
+    let w = (1.0 + p.cos() * l.cos()).sqrt();
+    rect.center() + vec2(-p.cos() * l.sin() / w * rect.width(), -p.sin() / w * rect.height()) / 2.0
+}
+
+/// The place on one of two equal-area discs: `azimuthal` runs clockwise from the top as the disc shows it, `from_middle` is the angle
+/// from its middle.
+fn on_disc(rect: egui::Rect, second: bool, azimuthal: f32, from_middle: f32) -> Pos2 {
+    let radius = rect.height() / 2.0;
+    let x = if second { rect.right() - radius } else { rect.left() + radius };
+    let r = 2f32.sqrt() * (from_middle.to_radians() / 2.0).sin() * radius;
+    let (s, c) = azimuthal.to_radians().sin_cos();
+    pos2(x + r * s, rect.center().y - r * c)
+}
+
+#[test]
+fn a_spot_is_where_it_must_be_on_every_map() {
+    let cases: [(MapKind, f64, f64, fn(egui::Rect) -> Pos2); 6] = [
+        (MapKind::Hammer, 70.0, 35.0, |r| on_hammer(r, 70.0, 35.0)),
+        (MapKind::Hammer, -140.0, -20.0, |r| on_hammer(r, -140.0, -20.0)),
+        (MapKind::UpDown, 30.0, 50.0, |r| on_disc(r, false, -30.0, 40.0)),
+        (MapKind::UpDown, -120.0, -40.0, |r| on_disc(r, true, 120.0, 50.0)),
+        (MapKind::FrontBack, 0.0, 40.0, |r| on_disc(r, false, 0.0, 40.0)),
+        // Behind at the left is at the right of the second disc, as one has turned round.
+        (MapKind::FrontBack, 140.0, 0.0, |r| on_disc(r, true, 90.0, 40.0)),
+    ];
+    for (kind, azimuth, elevation, place) in cases {
+        for scale in [1.0, 2.0] {
+            let mut studio = spot(azimuth, elevation);
+            studio.state.map = kind;
+            let Some(mut window) = Window::open(studio, [1100.0, 720.0], scale) else { return };
+            let map = window.part("Map of the sphere");
+            let found = window.picture(&format!("spot-{kind:?}-{azimuth}-{elevation}-{scale}x")).brightest(map);
+            let expected = place(map);
+            assert!(
+                (found - expected).length() < 4.0,
+                "{kind:?} {azimuth}°, {elevation}°: {found:?}, not {expected:?}"
+            );
         }
     }
 }
