@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spherescope_dsp::{Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions};
+use spherescope_dsp::{Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions, Tracker, TrackerOptions};
 use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings};
 use spherescope_view::{Health, Snapshot};
 
@@ -16,6 +16,8 @@ use crate::worker::Bus;
 const PUBLISH_EVERY: Duration = Duration::from_micros(16_600);
 /// Without new frames, or with nobody watching, snapshots are this far apart.
 const IDLE_PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// The tracker takes the peaks this often, in seconds: finding peaks in every frame would cost more and tell little more.
+const TRACK_EVERY_S: f64 = 0.032;
 /// Without frames for this long the analysis counts as inactive.
 const STALE_AFTER: Duration = Duration::from_millis(300);
 /// In real time the analysis may lag by this much, in seconds, beside what the host's own blocks bring, before audio is skipped.
@@ -90,6 +92,8 @@ impl Analysis {
             base: 0,
             end: 0,
             spectrum: Vec::new(),
+            tracker: Tracker::new(TrackerOptions::default()),
+            tracked_s: f64::NEG_INFINITY,
             active: false,
             fresh: false,
             changed: now,
@@ -128,8 +132,7 @@ impl Analysis {
     pub fn restart(&mut self) {
         self.failure = None;
         self.skipped = None;
-        self.results.spectrum.clear();
-        self.results.active = false;
+        self.results.forget();
         self.begin_at(self.position);
     }
 
@@ -172,6 +175,7 @@ impl Analysis {
         results.fresh = false;
         if now.duration_since(results.changed) > STALE_AFTER {
             results.active = false;
+            results.tracker.reset();
         }
         self.sequence += 1;
         let age_frames = (self.position + pending).saturating_sub(results.end);
@@ -192,6 +196,7 @@ impl Analysis {
             grid: results.grid.clone(),
             spectrum: results.spectrum.clone(),
             peaks: results.peaks(),
+            tracks: results.tracker.tracks().iter().filter(|t| t.confirmed).copied().collect(),
             active: results.active,
             levels_db,
             health: Health { message: self.message(now), ..health },
@@ -228,8 +233,7 @@ impl Analysis {
         self.obstacle = self.build(before, plan).err();
         if self.obstacle.is_some() {
             self.localizer = None;
-            self.results.spectrum.clear();
-            self.results.active = false;
+            self.results.forget();
         }
         self.results.fresh = true;
         true
@@ -242,7 +246,7 @@ impl Analysis {
         if results.grid.len() != plan.grid_size {
             results.grid = Arc::new(Grid::fibonacci(plan.grid_size).map_err(|e| e.to_string())?);
             results.finder = PeakFinder::new(&results.grid);
-            results.spectrum.clear();
+            results.forget();
         }
         results.engine = plan.engine;
         let limited = layout.limited_to(self.bus.channels);
@@ -259,10 +263,11 @@ impl Analysis {
             (Some(localizer), Some(before)) => {
                 if before.engine != plan.engine {
                     localizer.set_engine(plan.engine).map_err(|e| e.to_string())?;
-                    results.spectrum.clear();
+                    results.forget();
                 }
                 if before.layout_generation != plan.layout_generation {
                     localizer.set_array(array).map_err(|e| e.to_string())?;
+                    results.tracker.reset();
                 }
                 if before.grid_size != plan.grid_size {
                     localizer.set_grid(results.grid.clone()).map_err(|e| e.to_string())?;
@@ -347,6 +352,9 @@ struct Results {
     end: u64,
     /// The smoothed spectrum `[D]`; empty before the first frame.
     spectrum: Vec<f32>,
+    tracker: Tracker,
+    /// Time of the tracker's last peaks in seconds.
+    tracked_s: f64,
     active: bool,
     /// Whether something has changed since the last snapshot.
     fresh: bool,
@@ -363,9 +371,18 @@ impl Results {
         self.active = frame.active;
         self.fresh = true;
         self.changed = Instant::now();
+        let t_s = end as f64 / self.sample_rate_hz;
+        let due = t_s - self.tracked_s >= TRACK_EVERY_S - 0.5 * step_s;
+        if !due && self.log.is_none() {
+            return;
+        }
+        let peaks = self.peaks();
+        if due {
+            self.tracked_s = t_s;
+            self.tracker.update(t_s, self.active, &peaks);
+        }
         if let Some(log) = &mut self.log {
-            let peaks = peaks_of(&self.finder, &self.spectrum, self.active, &self.params);
-            if let Err(error) = log.frame(end as f64 / self.sample_rate_hz, self.active, self.engine, &peaks) {
+            if let Err(error) = log.frame(t_s, self.active, self.engine, &peaks) {
                 self.log_error = Some(format!("the log cannot be written: {error}"));
                 self.log = None;
             }
@@ -374,6 +391,13 @@ impl Results {
 
     fn peaks(&self) -> Vec<Peak> {
         peaks_of(&self.finder, &self.spectrum, self.active, &self.params)
+    }
+
+    /// Lets spectrum and tracks go.
+    fn forget(&mut self) {
+        self.spectrum.clear();
+        self.active = false;
+        self.tracker.reset();
     }
 
     fn flush_log(&mut self) {

@@ -158,7 +158,7 @@ fn retire(shared: &Shared) {
 }
 
 fn without_results(last: &Snapshot) -> Snapshot {
-    Snapshot { sequence: last.sequence + 1, peaks: Vec::new(), active: false, ..last.clone() }
+    Snapshot { sequence: last.sequence + 1, peaks: Vec::new(), tracks: Vec::new(), active: false, ..last.clone() }
 }
 
 fn drain(reader: &mut BlockReader) {
