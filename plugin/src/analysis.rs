@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spherescope_dsp::{Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions, Tracker, TrackerOptions};
+use spherescope_dsp::{
+    Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions, Track, Tracker, TrackerOptions,
+};
 use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings};
 use spherescope_view::{Health, Snapshot};
 
@@ -173,10 +175,8 @@ impl Analysis {
         let load = self.load.measure(now);
         let results = &mut self.results;
         results.fresh = false;
-        if now.duration_since(results.changed) > STALE_AFTER {
-            results.active = false;
-            results.tracker.reset();
-        }
+        let stale = now.duration_since(results.changed) > STALE_AFTER;
+        results.active &= !stale;
         self.sequence += 1;
         let age_frames = (self.position + pending).saturating_sub(results.end);
         let health = Health {
@@ -196,7 +196,7 @@ impl Analysis {
             grid: results.grid.clone(),
             spectrum: results.spectrum.clone(),
             peaks: results.peaks(),
-            tracks: results.tracker.tracks().iter().filter(|t| t.confirmed).copied().collect(),
+            tracks: if stale { Vec::new() } else { results.tracks() },
             active: results.active,
             levels_db,
             health: Health { message: self.message(now), ..health },
@@ -381,16 +381,20 @@ impl Results {
             self.tracked_s = t_s;
             self.tracker.update(t_s, self.active, &peaks);
         }
-        if let Some(log) = &mut self.log {
-            if let Err(error) = log.frame(t_s, self.active, self.engine, &peaks) {
-                self.log_error = Some(format!("the log cannot be written: {error}"));
-                self.log = None;
-            }
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.frame(t_s, self.active, self.engine, &peaks)
+        {
+            self.log_error = Some(format!("the log cannot be written: {error}"));
+            self.log = None;
         }
     }
 
     fn peaks(&self) -> Vec<Peak> {
         peaks_of(&self.finder, &self.spectrum, self.active, &self.params)
+    }
+
+    fn tracks(&self) -> Vec<Track> {
+        self.tracker.tracks().iter().filter(|t| t.confirmed).copied().collect()
     }
 
     /// Lets spectrum and tracks go.
@@ -495,7 +499,8 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spherescope_dsp::block_pool;
+    use crate::worker::tests::{play, set};
+    use spherescope_dsp::{Direction, block_pool};
 
     #[test]
     fn smoothing_is_a_one_pole_and_none_by_default() {
@@ -541,6 +546,31 @@ mod tests {
         let message = snapshot.health.message.clone().unwrap();
         assert!(message.contains("skipped 1.9 s"), "{message}");
         assert!((snapshot.t_s - 2.0).abs() < 0.02, "{} s of 2 s", snapshot.t_s);
+    }
+
+    #[test]
+    fn a_source_keeps_its_track_until_the_grid_changes() {
+        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
+        set(&shared, "engine", "SRP-PHAT");
+        set(&shared, "threshold", "0.2");
+        set(&shared, "max_sources", "1");
+        let bus = Bus { channels: 4, sample_rate_hz: 48_000.0, max_host_frames: 256, offline: true };
+        let (mut writer, mut reader) = block_pool(4, 256, 400);
+        let mut analysis = Analysis::new(shared.clone(), bus, None);
+        let from = Direction::from_degrees(-140.0, 20.0).unwrap();
+        let mut tracks_after = |seconds: f64| {
+            play(&mut writer, &shared, from, seconds);
+            while analysis.step(&mut reader) {}
+            analysis.publish(0, 0);
+            let tracks = shared.snapshot.load().tracks.clone();
+            assert_eq!(tracks.len(), 1, "{tracks:?}");
+            assert!(tracks[0].confirmed && tracks[0].direction.angle_to_deg(&from) < 8.0, "{tracks:?}");
+            tracks[0].id
+        };
+        let first = tracks_after(0.6);
+        assert_eq!(tracks_after(0.4), first);
+        set(&shared, "grid_size", "500");
+        assert_ne!(tracks_after(0.4), first);
     }
 
     #[test]
