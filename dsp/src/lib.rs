@@ -1,10 +1,11 @@
 //! The signal processing of Spherescope, in the order of the data flow: arrays and directions, the block pool between the audio
-//! thread and the worker, the non-uniform DFT, GCC-PHAT, the steered response, and peaks on the sphere.
+//! thread and the worker, the non-uniform DFT, GCC-PHAT, the steered response, peaks on the sphere, and their tracks.
 //!
 //! Nothing here knows tensors, plugins or weights. Shapes are written in letters: C microphones, N window samples, K frequency bins,
 //! D directions. Lengths are metres, angles radians unless a name says degrees, audio is planar `f32`.
 
 pub mod array;
+mod assignment;
 pub mod block_pool;
 pub mod direction;
 pub mod front_end;
@@ -15,6 +16,7 @@ pub mod nudft;
 pub mod peaks;
 pub mod presets;
 pub mod steered;
+pub mod tracker;
 
 pub use array::{Capsule, Extent, MicArray};
 pub use block_pool::{Block, BlockReader, BlockWriter, block_pool};
@@ -22,3 +24,4 @@ pub use direction::{Direction, Rotation};
 pub use front_end::{FrontEnd, FrontEndError, SampleRate};
 pub use grid::Grid;
 pub use peaks::{Peak, PeakFinder, PeakOptions};
+pub use tracker::{Track, Tracker, TrackerOptions};

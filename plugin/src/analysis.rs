@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spherescope_dsp::{Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions};
+use spherescope_dsp::{
+    Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions, Track, Tracker, TrackerOptions,
+};
 use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings};
 use spherescope_view::{Health, Snapshot};
 
@@ -16,6 +18,8 @@ use crate::worker::Bus;
 const PUBLISH_EVERY: Duration = Duration::from_micros(16_600);
 /// Without new frames, or with nobody watching, snapshots are this far apart.
 const IDLE_PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// The tracker takes the peaks this often, in seconds: finding peaks in every frame would cost more and tell little more.
+const TRACK_EVERY_S: f64 = 0.032;
 /// Without frames for this long the analysis counts as inactive.
 const STALE_AFTER: Duration = Duration::from_millis(300);
 /// In real time the analysis may lag by this much, in seconds, beside what the host's own blocks bring, before audio is skipped.
@@ -90,6 +94,8 @@ impl Analysis {
             base: 0,
             end: 0,
             spectrum: Vec::new(),
+            tracker: Tracker::new(TrackerOptions::default()),
+            tracked_s: f64::NEG_INFINITY,
             active: false,
             fresh: false,
             changed: now,
@@ -128,8 +134,7 @@ impl Analysis {
     pub fn restart(&mut self) {
         self.failure = None;
         self.skipped = None;
-        self.results.spectrum.clear();
-        self.results.active = false;
+        self.results.forget();
         self.begin_at(self.position);
     }
 
@@ -170,9 +175,8 @@ impl Analysis {
         let load = self.load.measure(now);
         let results = &mut self.results;
         results.fresh = false;
-        if now.duration_since(results.changed) > STALE_AFTER {
-            results.active = false;
-        }
+        let stale = now.duration_since(results.changed) > STALE_AFTER;
+        results.active &= !stale;
         self.sequence += 1;
         let age_frames = (self.position + pending).saturating_sub(results.end);
         let health = Health {
@@ -192,6 +196,7 @@ impl Analysis {
             grid: results.grid.clone(),
             spectrum: results.spectrum.clone(),
             peaks: results.peaks(),
+            tracks: if stale { Vec::new() } else { results.tracks() },
             active: results.active,
             levels_db,
             health: Health { message: self.message(now), ..health },
@@ -228,8 +233,7 @@ impl Analysis {
         self.obstacle = self.build(before, plan).err();
         if self.obstacle.is_some() {
             self.localizer = None;
-            self.results.spectrum.clear();
-            self.results.active = false;
+            self.results.forget();
         }
         self.results.fresh = true;
         true
@@ -242,7 +246,7 @@ impl Analysis {
         if results.grid.len() != plan.grid_size {
             results.grid = Arc::new(Grid::fibonacci(plan.grid_size).map_err(|e| e.to_string())?);
             results.finder = PeakFinder::new(&results.grid);
-            results.spectrum.clear();
+            results.forget();
         }
         results.engine = plan.engine;
         let limited = layout.limited_to(self.bus.channels);
@@ -259,10 +263,11 @@ impl Analysis {
             (Some(localizer), Some(before)) => {
                 if before.engine != plan.engine {
                     localizer.set_engine(plan.engine).map_err(|e| e.to_string())?;
-                    results.spectrum.clear();
+                    results.forget();
                 }
                 if before.layout_generation != plan.layout_generation {
                     localizer.set_array(array).map_err(|e| e.to_string())?;
+                    results.tracker.reset();
                 }
                 if before.grid_size != plan.grid_size {
                     localizer.set_grid(results.grid.clone()).map_err(|e| e.to_string())?;
@@ -347,6 +352,9 @@ struct Results {
     end: u64,
     /// The smoothed spectrum `[D]`; empty before the first frame.
     spectrum: Vec<f32>,
+    tracker: Tracker,
+    /// Time of the tracker's last peaks in seconds.
+    tracked_s: f64,
     active: bool,
     /// Whether something has changed since the last snapshot.
     fresh: bool,
@@ -363,17 +371,37 @@ impl Results {
         self.active = frame.active;
         self.fresh = true;
         self.changed = Instant::now();
-        if let Some(log) = &mut self.log {
-            let peaks = peaks_of(&self.finder, &self.spectrum, self.active, &self.params);
-            if let Err(error) = log.frame(end as f64 / self.sample_rate_hz, self.active, self.engine, &peaks) {
-                self.log_error = Some(format!("the log cannot be written: {error}"));
-                self.log = None;
-            }
+        let t_s = end as f64 / self.sample_rate_hz;
+        let due = t_s - self.tracked_s >= TRACK_EVERY_S - 0.5 * step_s;
+        if !due && self.log.is_none() {
+            return;
+        }
+        let peaks = self.peaks();
+        if due {
+            self.tracked_s = t_s;
+            self.tracker.update(t_s, self.active, &peaks);
+        }
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.frame(t_s, self.active, self.engine, &peaks)
+        {
+            self.log_error = Some(format!("the log cannot be written: {error}"));
+            self.log = None;
         }
     }
 
     fn peaks(&self) -> Vec<Peak> {
         peaks_of(&self.finder, &self.spectrum, self.active, &self.params)
+    }
+
+    fn tracks(&self) -> Vec<Track> {
+        self.tracker.tracks().iter().filter(|t| t.confirmed).copied().collect()
+    }
+
+    /// Lets spectrum and tracks go.
+    fn forget(&mut self) {
+        self.spectrum.clear();
+        self.active = false;
+        self.tracker.reset();
     }
 
     fn flush_log(&mut self) {
@@ -471,7 +499,8 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spherescope_dsp::block_pool;
+    use crate::worker::tests::{play, set};
+    use spherescope_dsp::{Direction, block_pool};
 
     #[test]
     fn smoothing_is_a_one_pole_and_none_by_default() {
@@ -517,6 +546,31 @@ mod tests {
         let message = snapshot.health.message.clone().unwrap();
         assert!(message.contains("skipped 1.9 s"), "{message}");
         assert!((snapshot.t_s - 2.0).abs() < 0.02, "{} s of 2 s", snapshot.t_s);
+    }
+
+    #[test]
+    fn a_source_keeps_its_track_until_the_grid_changes() {
+        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
+        set(&shared, "engine", "SRP-PHAT");
+        set(&shared, "threshold", "0.2");
+        set(&shared, "max_sources", "1");
+        let bus = Bus { channels: 4, sample_rate_hz: 48_000.0, max_host_frames: 256, offline: true };
+        let (mut writer, mut reader) = block_pool(4, 256, 400);
+        let mut analysis = Analysis::new(shared.clone(), bus, None);
+        let from = Direction::from_degrees(-140.0, 20.0).unwrap();
+        let mut tracks_after = |seconds: f64| {
+            play(&mut writer, &shared, from, seconds);
+            while analysis.step(&mut reader) {}
+            analysis.publish(0, 0);
+            let tracks = shared.snapshot.load().tracks.clone();
+            assert_eq!(tracks.len(), 1, "{tracks:?}");
+            assert!(tracks[0].confirmed && tracks[0].direction.angle_to_deg(&from) < 8.0, "{tracks:?}");
+            tracks[0].id
+        };
+        let first = tracks_after(0.6);
+        assert_eq!(tracks_after(0.4), first);
+        set(&shared, "grid_size", "500");
+        assert_ne!(tracks_after(0.4), first);
     }
 
     #[test]

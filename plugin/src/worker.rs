@@ -158,7 +158,7 @@ fn retire(shared: &Shared) {
 }
 
 fn without_results(last: &Snapshot) -> Snapshot {
-    Snapshot { sequence: last.sequence + 1, peaks: Vec::new(), active: false, ..last.clone() }
+    Snapshot { sequence: last.sequence + 1, peaks: Vec::new(), tracks: Vec::new(), active: false, ..last.clone() }
 }
 
 fn drain(reader: &mut BlockReader) {
@@ -177,7 +177,7 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::params::SpherescopeParams;
     use nice_plug::params::Params;
@@ -195,7 +195,7 @@ mod tests {
         Bus { channels, sample_rate_hz: RATE, max_host_frames: 256, offline: true }
     }
 
-    fn set(shared: &Shared, id: &str, text: &str) {
+    pub(crate) fn set(shared: &Shared, id: &str, text: &str) {
         let map = shared.params.param_map();
         let (.., ptr, _) = map.into_iter().find(|(known, ..)| known == id).unwrap();
         // SAFETY: the pointers of the map are valid as long as `shared` lives.
@@ -216,7 +216,7 @@ mod tests {
     }
 
     /// Noise from one direction on the session's array: a sum of sines with the delays of a plane wave.
-    fn play(writer: &mut BlockWriter, shared: &Shared, from: Direction, seconds: f64) {
+    pub(crate) fn play(writer: &mut BlockWriter, shared: &Shared, from: Direction, seconds: f64) {
         let array = shared.params.session.layout();
         let tones: Vec<(f64, f64)> = (0..60).map(|i| (300.0 + 97.3 * i as f64, 1.7 * (i * i) as f64)).collect();
         let (mut start, end) = (0usize, (seconds * RATE) as usize);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spherescope_dsp::{Grid, MicArray, Peak};
+use spherescope_dsp::{Grid, MicArray, Peak, Track};
 use spherescope_model::Engine;
 
 /// The newest state of the analysis.
@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub spectrum: Vec<f32>,
     /// The peaks to show, gated and thresholded, best first.
     pub peaks: Vec<Peak>,
+    /// The confirmed tracks, oldest first, those that coast through a pause included.
+    pub tracks: Vec<Track>,
     /// Whether the input was above the gate.
     pub active: bool,
     /// Peak level of each channel of the bus in dBFS, −∞ for silence, over the last blocks.

@@ -56,6 +56,7 @@ impl Studio {
             grid,
             spectrum,
             peaks,
+            tracks: Vec::new(),
             active: true,
             levels_db: (0..32)
                 .map(|i| -14.0 - 7.0 * (i as f32 * 0.8).sin() - if i == 20 { 60.0 } else { 0.0 })
