@@ -83,12 +83,12 @@ pub(crate) fn draw(
     let seen = |d: &spherescope_dsp::Direction| Some(globe.to_screen(d)).filter(|(_, seen)| *seen).map(|(at, _)| at);
     markers::trails(&painter, scene, seen, radius);
     let mut marks = Vec::new();
-    for (number, peak) in scene.peaks() {
-        let (at, seen) = globe.to_screen(&peak.direction);
+    for source in &scene.sources {
+        let (at, seen) = globe.to_screen(&source.direction);
         if seen {
-            marks.push(Marker { number, at, peak: *peak });
-        } else {
-            taken.push(behind(&painter, globe, at, number));
+            marks.push(Marker { at, source: *source });
+        } else if source.sounding {
+            taken.push(behind(&painter, globe, at, &source.number()));
         }
     }
     markers::draw(&painter, area.shrink(4.0), &marks, Detail::for_width(2.1 * radius), taken);
@@ -186,7 +186,7 @@ fn names(painter: &Painter, globe: &Globe) -> Vec<Rect> {
 }
 
 /// A source on the far side: its number at the limb, where turning would bring it up.
-fn behind(painter: &Painter, globe: &Globe, at: Pos2, number: usize) -> Rect {
+fn behind(painter: &Painter, globe: &Globe, at: Pos2, number: &str) -> Rect {
     let out = at - globe.centre;
     let out = if out.length() < 1e-3 { vec2(0.0, -1.0) } else { out.normalized() };
     let p = globe.centre + out * (globe.radius + 1.0);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use spherescope_dsp::{Direction, Grid};
 
+use crate::heard::{self, Source};
 use crate::snapshot::Snapshot;
 use crate::state::HISTORY_S;
 
@@ -18,7 +19,7 @@ pub(crate) const ELEVATIONS: usize = 45;
 /// A source at a moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Mark {
-    /// The same for the same source over time.
+    /// The number of its track; 0 before it is one.
     pub(crate) id: u32,
     /// Where it was.
     pub(crate) direction: Direction,
@@ -123,7 +124,12 @@ fn score_at(snapshot: &Snapshot, d: &Direction) -> Option<f32> {
     nearest.map(|(_, &score)| score).filter(|s| s.is_finite())
 }
 
-/// The sources of a snapshot.
+/// What sounds in a snapshot; tracks stand where their filter sees them.
 fn marks(snapshot: &Snapshot) -> Vec<Mark> {
-    snapshot.peaks.iter().map(|p| Mark { id: 0, direction: p.direction, score: p.score }).collect()
+    let place = |source: &Source| {
+        let track = snapshot.tracks.iter().find(|t| Some(t.id) == source.track);
+        track.map_or(source.direction, |t| t.direction)
+    };
+    let sounding = heard::sources(snapshot).into_iter().filter(|s| s.sounding);
+    sounding.map(|s| Mark { id: s.track.unwrap_or(0), direction: place(&s), score: s.score }).collect()
 }

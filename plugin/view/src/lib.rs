@@ -17,6 +17,7 @@ pub mod colour_map;
 mod display;
 mod globe;
 mod health;
+mod heard;
 mod heat;
 mod history;
 pub mod input;

@@ -85,8 +85,9 @@ pub(crate) fn draw(
     let on_map = ui.painter_at(map.rect.expand(1.0));
     markers::trails(&on_map, scene, |d| Some(map.to_screen(d)), 0.25 * map.rect.width());
     let marks: Vec<Marker> = scene
-        .peaks()
-        .map(|(number, peak)| Marker { number, at: map.to_screen(&peak.direction), peak: *peak })
+        .sources
+        .iter()
+        .map(|source| Marker { at: map.to_screen(&source.direction), source: *source })
         .collect();
     markers::draw(&on_map, map.rect.shrink(4.0), &marks, Detail::for_width(map.rect.width()), Vec::new());
     if let Some(pin) = scene.pin {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use egui::{Color32, Galley, Painter, Pos2, Rect, Stroke, StrokeKind, Vec2, text::LayoutJob, text::TextFormat, vec2};
-use spherescope_dsp::{Direction, Peak};
+use spherescope_dsp::Direction;
 
+use crate::heard::Source;
 use crate::history::RATE_HZ;
 use crate::stage::Scene;
 use crate::{text, theme};
@@ -14,12 +15,10 @@ pub(crate) const RING: f32 = 7.0;
 
 /// A source to mark.
 pub(crate) struct Marker {
-    /// Counted from 1, best first.
-    pub(crate) number: usize,
     /// Where on the screen.
     pub(crate) at: Pos2,
     /// The source.
-    pub(crate) peak: Peak,
+    pub(crate) source: Source,
 }
 
 /// The colour of a track, so that neighbours in number differ in hue; white for what has no number.
@@ -103,11 +102,17 @@ pub(crate) fn draw(painter: &Painter, bounds: Rect, markers: &[Marker], detail: 
         taken.push(Rect::from_center_size(m.at, Vec2::splat(2.0 * RING + 4.0)));
     }
     for m in markers {
-        painter.circle_stroke(m.at, RING, Stroke::new(4.0, Color32::from_black_alpha(150)));
-        painter.circle_stroke(m.at, RING, Stroke::new(1.8, Color32::WHITE));
-        painter.circle_filled(m.at, 1.5, Color32::WHITE);
+        let (ring, colour) = if m.source.sounding {
+            painter.circle_stroke(m.at, RING, Stroke::new(4.0, Color32::from_black_alpha(150)));
+            painter.circle_filled(m.at, 1.5, Color32::WHITE);
+            (RING, Color32::WHITE)
+        } else {
+            (RING - 2.5, Color32::from_white_alpha(110))
+        };
+        painter.circle_stroke(m.at, ring, Stroke::new(1.8, colour));
     }
     for m in markers {
+        let detail = if m.source.sounding { detail } else { Detail::Number };
         let galley = painter.layout_job(label(m, detail));
         let size = galley.size() + vec2(12.0, 6.0);
         let chip = place(m.at, size, bounds, &taken);
@@ -133,8 +138,9 @@ fn label(m: &Marker, detail: Detail) -> LayoutJob {
     let dim = TextFormat::simple(theme::regular(11.5), theme::DIM);
     let plain = TextFormat::simple(theme::regular(11.5), theme::TEXT);
     let bold = TextFormat::simple(theme::bold(11.5), theme::TEXT);
-    let (az, el) = (text::degrees(m.peak.direction.azimuth_deg()), text::degrees(m.peak.direction.elevation_deg()));
-    job.append(&m.number.to_string(), 0.0, TextFormat::simple(theme::bold(11.5), theme::ACCENT));
+    let (az, el) = (text::degrees(m.source.direction.azimuth_deg()), text::degrees(m.source.direction.elevation_deg()));
+    let colour = m.source.track.map_or(theme::ACCENT, track_colour);
+    job.append(&m.source.number(), 0.0, TextFormat::simple(theme::bold(11.5), colour));
     match detail {
         Detail::Number => {}
         Detail::Angles => {
@@ -146,7 +152,7 @@ fn label(m: &Marker, detail: Detail) -> LayoutJob {
             job.append(&az, 4.0, plain.clone());
             job.append("el", 7.0, dim);
             job.append(&el, 4.0, plain);
-            job.append(&text::score(m.peak.score), 8.0, bold);
+            job.append(&text::score(m.source.score), 8.0, bold);
         }
     }
     job

@@ -2,10 +2,11 @@
 //! the pointer.
 
 use egui::{Align2, Color32, Painter, Pos2, Rect, StrokeKind, Ui, pos2, vec2};
-use spherescope_dsp::{Direction, MicArray, Peak};
+use spherescope_dsp::{Direction, MicArray};
 use spherescope_model::Engine;
 
 use crate::colour_map::ColourMap;
+use crate::heard::{self, Source};
 use crate::heat::{Heat, Look};
 use crate::history::History;
 use crate::input::ViewInput;
@@ -26,20 +27,10 @@ pub(crate) struct Scene<'a> {
     pub(crate) colours: ColourMap,
     /// The last two minutes.
     pub(crate) history: &'a History,
+    /// The sources to mark.
+    pub(crate) sources: Vec<Source>,
     /// The pinned direction.
     pub(crate) pin: Option<Direction>,
-}
-
-impl<'a> Scene<'a> {
-    /// The sources to mark, numbered from 1; none while the input is below the gate.
-    pub(crate) fn peaks(&self) -> impl Iterator<Item = (usize, &'a Peak)> + use<'a> {
-        peaks(self.snapshot).iter().enumerate().map(|(i, p)| (i + 1, p))
-    }
-}
-
-/// The sources to show; none while the input is below the gate.
-pub(crate) fn peaks(snapshot: &Snapshot) -> &[Peak] {
-    if snapshot.active && !snapshot.spectrum.is_empty() { &snapshot.peaks } else { &[] }
 }
 
 /// What is under the pointer.
@@ -86,6 +77,7 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
         heat: &state.cache.heat,
         colours: state.colour_map,
         history: &state.cache.history,
+        sources: heard::sources(input.snapshot),
         pin: state.cache.pin,
     };
     let mut hover = None;

@@ -165,6 +165,7 @@ fn crowded_sources_and_long_names() {
             spherescope_dsp::Peak { direction: crate::studio::direction(az, el), score: 0.9 - 0.05 * i as f32, ..peak }
         })
         .collect();
+    studio.snapshot.tracks = crate::studio::tracks_of(&studio.snapshot.peaks, 1.0);
     let points: Vec<_> = studio.layout.capsules().iter().map(|c| c.position_m.map(|x| x * 217.3)).collect();
     let name = "A prototype with a name that nobody could have meant to be this long, revision 12b";
     studio.layout = spherescope_dsp::MicArray::from_positions(name, &points).unwrap();

@@ -9,7 +9,7 @@ use egui::{Pos2, Rect, Vec2};
 use egui_kittest::kittest::Queryable;
 use egui_kittest::{Harness, wgpu::WgpuTestRenderer};
 use spherescope_dsp::presets::{self, Preset};
-use spherescope_dsp::{Direction, Grid, MicArray, PeakFinder, PeakOptions};
+use spherescope_dsp::{Direction, Grid, MicArray, Peak, PeakFinder, PeakOptions, Track};
 use spherescope_model::Engine;
 use spherescope_view::{Action, Health, ParamValues, Snapshot, ViewInput, ViewState, draw, theme};
 
@@ -22,6 +22,21 @@ pub struct Studio {
     pub layout_error: Option<String>,
     pub state: ViewState,
     pub actions: Vec<Action>,
+}
+
+/// Confirmed tracks on these peaks, numbered from 1.
+pub fn tracks_of(peaks: &[Peak], t_s: f64) -> Vec<Track> {
+    let track = |(i, p): (usize, &Peak)| Track {
+        id: i as u32 + 1,
+        direction: p.direction,
+        speed_deg_s: 0.0,
+        confidence: 0.9,
+        born_s: 0.0,
+        seen_s: t_s,
+        score: p.score,
+        confirmed: true,
+    };
+    peaks.iter().enumerate().map(track).collect()
 }
 
 /// A direction in degrees.
@@ -48,6 +63,7 @@ impl Studio {
         let spectrum: Vec<f32> = grid.directions().iter().map(value).collect();
         let options = PeakOptions { max_peaks: params.max_sources, threshold: params.threshold, ..Default::default() };
         let peaks = PeakFinder::new(&grid).find(&spectrum, &options);
+        let tracks = tracks_of(&peaks, 1.0);
         let snapshot = Snapshot {
             sequence: 1,
             t_s: 1.0,
@@ -56,7 +72,7 @@ impl Studio {
             grid,
             spectrum,
             peaks,
-            tracks: Vec::new(),
+            tracks,
             active: true,
             levels_db: (0..32)
                 .map(|i| -14.0 - 7.0 * (i as f32 * 0.8).sin() - if i == 20 { 60.0 } else { 0.0 })
@@ -191,6 +207,31 @@ impl Window {
         self.harness.drop_at(from + by);
         self.harness.run_steps(2);
         self.harness.remove_cursor();
+        self.harness.run_steps(2);
+    }
+
+    /// Lets time pass: one talker goes round, another speaks now and then.
+    pub fn live(&mut self, seconds: f64) {
+        let steps = (seconds * 16.0) as u64;
+        for step in 0..steps {
+            let t_s = step as f64 / 16.0;
+            let azimuth = 150.0 - 300.0 * t_s / seconds;
+            let mut sources = vec![(azimuth, 25.0 * (t_s / 3.0).sin(), 0.9)];
+            if (t_s as u64 / 4).is_multiple_of(2) {
+                sources.push((-71.0, -24.0, 0.7));
+            }
+            let heard = Studio::hearing(&sources);
+            let mut studio = self.studio.borrow_mut();
+            let grid = studio.snapshot.grid.clone();
+            studio.snapshot = Snapshot { grid, sequence: 2 + step, t_s: 1.0 + t_s, ..heard.snapshot };
+            for track in &mut studio.snapshot.tracks {
+                // By place, not by loudness.
+                track.id = if track.direction.angle_to_deg(&direction(-71.0, -24.0)) < 8.0 { 2 } else { 1 };
+                track.seen_s = 1.0 + t_s;
+            }
+            drop(studio);
+            self.harness.run_steps(1);
+        }
         self.harness.run_steps(2);
     }
 

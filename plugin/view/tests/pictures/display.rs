@@ -1,0 +1,175 @@
+//! The map's display: scales, hold, freeze, the history strip and the pinned direction.
+
+use egui::{Event, Key, Modifiers, Rect, pos2, vec2};
+use spherescope_view::{Action, ColourMap, Hold, MapKind, ParamId, Projection, Scale};
+
+use crate::studio::{Studio, Window, direction};
+
+const SIZE: [f32; 2] = [1100.0, 720.0];
+
+/// A scene without marks in a colour map whose brightness tells the value.
+fn bare(sources: &[(f64, f64, f32)]) -> Studio {
+    let mut studio = Studio::hearing(sources);
+    studio.snapshot.peaks.clear();
+    studio.snapshot.tracks.clear();
+    studio.state.colour_map = ColourMap::Lagoon;
+    studio
+}
+
+/// A square around a direction on the rectangular map.
+fn around(map: Rect, azimuth: f32, elevation: f32) -> Rect {
+    let at = map.min + vec2((0.5 - azimuth / 360.0) * map.width(), (0.5 - elevation / 180.0) * map.height());
+    Rect::from_center_size(at, vec2(8.0, 8.0))
+}
+
+#[test]
+fn decibels_and_auto_range_show_what_is_weak() {
+    let weak = [(60.0, 10.0, 0.2)];
+    let mut seen = Vec::new();
+    for (scale, auto_range) in
+        [(Scale::Probability, false), (Scale::Decibels, false), (Scale::Probability, true), (Scale::Decibels, true)]
+    {
+        let mut studio = bare(&weak);
+        (studio.state.scale, studio.state.auto_range) = (scale, auto_range);
+        let Some(mut window) = Window::open(studio, SIZE, 1.0) else { return };
+        let map = window.part("Map of the sphere");
+        seen.push(window.picture(&format!("scale-{scale:?}-{auto_range}")).mean(around(map, 60.0, 10.0)));
+    }
+    assert!(seen[1] > seen[0] + 60.0, "dB: {seen:?}");
+    assert!(seen[2] > seen[0] + 60.0 && seen[3] > 180.0, "auto: {seen:?}");
+}
+
+#[test]
+fn held_maxima_stay_and_can_be_cleared() {
+    let mut studio = bare(&[(60.0, 10.0, 0.9)]);
+    studio.state.hold = Hold::Forever;
+    let Some(mut window) = Window::open(studio, SIZE, 1.0) else { return };
+    let map = window.part("Map of the sphere");
+    let move_on = |window: &Window, sequence: u64, t_s: f64| {
+        let mut studio = window.studio.borrow_mut();
+        let grid = studio.snapshot.grid.clone();
+        let next = bare(&[(-60.0, 10.0, 0.9)]).snapshot;
+        studio.snapshot = spherescope_view::Snapshot { grid, sequence, t_s, ..next };
+    };
+    move_on(&window, 2, 2.0);
+    window.harness.run_steps(2);
+    let picture = window.picture("hold-forever");
+    let [old, new] = [60.0, -60.0].map(|az| picture.mean(around(map, az, 10.0)));
+    assert!(old > 150.0 && new > 150.0, "{old} and {new}");
+
+    window.click("Clear");
+    move_on(&window, 3, 3.0);
+    window.harness.run_steps(2);
+    let picture = window.picture("hold-cleared");
+    let [old, new] = [60.0, -60.0].map(|az| picture.mean(around(map, az, 10.0)));
+    assert!(old < 60.0 && new > 150.0, "{old} and {new}");
+
+    // A short hold fades by half in half a second.
+    window.studio.borrow_mut().state.hold = Hold::Short;
+    window.harness.run_steps(2);
+    let mut studio = window.studio.borrow_mut();
+    studio.snapshot.sequence = 4;
+    studio.snapshot.t_s = 9.0;
+    studio.snapshot.spectrum.fill(0.0);
+    drop(studio);
+    window.harness.run_steps(2);
+    assert!(window.picture("hold-faded").mean(around(map, -60.0, 10.0)) < 60.0);
+}
+
+#[test]
+fn a_frozen_picture_stays_while_the_sound_goes_on() {
+    let Some(mut window) = Window::open(bare(&[(60.0, 10.0, 0.9)]), SIZE, 1.0) else { return };
+    let map = window.part("Map of the sphere");
+    window.click("Freeze");
+    {
+        let mut studio = window.studio.borrow_mut();
+        let grid = studio.snapshot.grid.clone();
+        let next = bare(&[(-60.0, 10.0, 0.9)]).snapshot;
+        studio.snapshot = spherescope_view::Snapshot { grid, sequence: 9, t_s: 2.0, ..next };
+    }
+    window.harness.remove_cursor();
+    window.harness.run_steps(3);
+    let frozen = window.picture("frozen");
+    assert!(frozen.mean(around(map, 60.0, 10.0)) > 150.0 && frozen.mean(around(map, -60.0, 10.0)) < 60.0);
+    window.click("Frozen");
+    window.harness.run_steps(2);
+    let live = window.picture("thawed");
+    assert!(live.mean(around(map, 60.0, 10.0)) < 60.0 && live.mean(around(map, -60.0, 10.0)) > 150.0);
+}
+
+#[test]
+fn the_history_shows_who_spoke_when_and_what_the_pin_heard() {
+    let mut studio = Studio::scene();
+    studio.state.history_s = 30;
+    let Some(mut window) = Window::open(studio, [1280.0, 800.0], 1.0) else { return };
+    let map = window.part("Map of the sphere");
+    let pinned = around(map, -71.0, -24.0).center();
+    window.click_at(pinned);
+    window.harness.remove_cursor();
+    window.live(26.0);
+    let strip = window.part("History strip");
+    let picture = window.picture("history");
+    // Two thirds of the way up from the old edge: 26 of 30 s are there, the first eighth is dark.
+    let old = Rect::from_min_max(strip.min, pos2(strip.left() + 0.1 * strip.width(), strip.bottom() - 60.0));
+    let recent = Rect::from_min_max(pos2(strip.left() + 0.3 * strip.width(), strip.top()), strip.max);
+    assert!(picture.mean(old) < 0.6 * picture.mean(recent), "{} {}", picture.mean(old), picture.mean(recent));
+    assert!(window.says("Source 1") && window.says("Source 2"));
+
+    // Another click on the same place takes the pin away, and the strip gives its room back.
+    window.click_at(pinned);
+    window.harness.remove_cursor();
+    window.harness.run_steps(2);
+    assert!(window.part("History strip").height() > strip.height() - 60.0);
+    window.picture("history-without-pin");
+
+    // The same on the other maps.
+    for kind in MapKind::ALL {
+        window.studio.borrow_mut().state.map = kind;
+        window.harness.run_steps(2);
+        window.picture(&format!("live-{kind:?}"));
+    }
+    window.studio.borrow_mut().state.projection = Projection::Split;
+    window.harness.run_steps(2);
+    window.picture("live-both");
+}
+
+#[test]
+fn a_source_that_pauses_keeps_its_number_and_is_listed() {
+    let mut studio = Studio::scene();
+    let quiet = studio.snapshot.peaks.pop().unwrap();
+    let Some(window) = Window::open(studio, SIZE, 1.0) else { return };
+    assert!(window.says("pausing"), "{quiet:?}");
+    let mut studio = Studio::scene();
+    studio.snapshot.tracks.retain(|t| t.direction.angle_to_deg(&direction(-71.0, 24.0)) > 10.0);
+    let Some(mut window) = Window::open(studio, SIZE, 1.0) else { return };
+    window.picture("new-source");
+    assert!(window.says("New source: az −71°"));
+}
+
+#[test]
+fn a_number_can_be_typed_and_what_is_none_is_refused() {
+    let Some(mut window) = Window::open(Studio::scene(), SIZE, 1.0) else { return };
+    let type_text = |window: &mut Window, text: &str| {
+        window.harness.event(Event::Text(text.into()));
+        window.harness.run_steps(1);
+        window.harness.key_press(Key::Enter);
+        window.harness.run_steps(3);
+    };
+    window.click("Threshold value");
+    type_text(&mut window, "0,72");
+    let set = |actions: Vec<Action>| {
+        actions.into_iter().find_map(|a| match a {
+            Action::SetParam(change) if change.id == ParamId::Threshold => Some(change.value),
+            _ => None,
+        })
+    };
+    assert_eq!(set(window.actions()), Some(0.72));
+    window.click("Threshold value");
+    type_text(&mut window, "loud");
+    window.picture("typed-nonsense");
+    assert_eq!(set(window.actions()), None);
+    // Escape leaves the old value.
+    window.harness.key_press_modifiers(Modifiers::NONE, Key::Escape);
+    window.harness.run_steps(2);
+    assert!(window.part("Threshold value").is_positive());
+}
