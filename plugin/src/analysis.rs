@@ -7,7 +7,7 @@ use spherescope_dsp::{
     Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions, Track, Tracker, TrackerOptions,
 };
 use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings};
-use spherescope_view::{Health, Snapshot};
+use spherescope_view::{Health, Other, Snapshot};
 
 use crate::frame_log::FrameLog;
 use crate::params::SpherescopeParams;
@@ -41,14 +41,19 @@ struct Plan {
     layout_generation: u64,
     grid_size: usize,
     engine: Engine,
+    /// Whether the other engine runs beside.
+    compare: bool,
 }
 
 impl Plan {
-    fn of(params: &SpherescopeParams) -> Self {
+    fn of(shared: &Shared) -> Self {
+        let params = &shared.params;
         Self {
             layout_generation: params.session.layout_generation(),
             grid_size: params.grid_size.value().unsigned_abs() as usize,
             engine: params.engine.value().into(),
+            // Two spectra are for the eye alone.
+            compare: params.compare.value() && shared.editor_open(),
         }
     }
 }
@@ -59,6 +64,8 @@ pub(crate) struct Analysis {
     bus: Bus,
     /// None before the first settings, and when they make no localizer.
     localizer: Option<Localizer>,
+    /// The other engine on the same sound, while both are compared.
+    second: Option<Localizer>,
     /// What `localizer` was made for, or could not be made for.
     plan: Option<Plan>,
     /// Why there is no localizer.
@@ -94,6 +101,7 @@ impl Analysis {
             base: 0,
             end: 0,
             spectrum: Vec::new(),
+            second: None,
             tracker: Tracker::new(TrackerOptions::default()),
             tracked_s: f64::NEG_INFINITY,
             active: false,
@@ -104,6 +112,7 @@ impl Analysis {
         drop(before);
         Self {
             localizer: None,
+            second: None,
             plan: None,
             obstacle: None,
             failure: None,
@@ -196,6 +205,7 @@ impl Analysis {
             grid: results.grid.clone(),
             spectrum: results.spectrum.clone(),
             peaks: results.peaks(),
+            other: results.other(),
             tracks: if stale { Vec::new() } else { results.tracks() },
             active: results.active,
             levels_db,
@@ -222,17 +232,17 @@ impl Analysis {
     /// Makes the localizer follow session and parameters. Returns whether something was built, which takes time.
     fn follow_settings(&mut self) -> bool {
         let params = self.shared.params.clone();
-        let plan = Plan::of(&params);
-        if let Some(localizer) = &mut self.localizer {
+        let plan = Plan::of(&self.shared);
+        for localizer in self.localizer.iter_mut().chain(&mut self.second) {
             localizer.set_gate_db(params.gate_db.value());
         }
         if self.plan == Some(plan) {
             return false;
         }
         let before = self.plan.replace(plan);
-        self.obstacle = self.build(before, plan).err();
+        self.obstacle = self.build(before, plan).and_then(|()| self.build_second(plan)).err();
         if self.obstacle.is_some() {
-            self.localizer = None;
+            (self.localizer, self.second) = (None, None);
             self.results.forget();
         }
         self.results.fresh = true;
@@ -287,6 +297,17 @@ impl Analysis {
         Ok(())
     }
 
+    /// Builds the other engine anew whenever something has changed; drops it when nobody compares.
+    fn build_second(&mut self, plan: Plan) -> Result<(), String> {
+        self.second = None;
+        self.results.second = None;
+        if let Some(first) = self.localizer.as_ref().filter(|_| plan.compare) {
+            let settings = LocalizerSettings { engine: other(plan.engine), ..first.settings().clone() };
+            self.second = Some(Localizer::new(self.bus.sample_rate_hz, settings).map_err(|e| e.to_string())?);
+        }
+        Ok(())
+    }
+
     /// Lets old blocks go when the analysis lags too far behind. Returns how many frames were let go.
     fn skip_backlog(&mut self, reader: &mut BlockReader) -> u64 {
         let rate = self.bus.sample_rate_hz;
@@ -322,11 +343,16 @@ impl Analysis {
         let bus: Vec<&[f32]> = (0..block.channels()).map(|c| block.channel(c)).collect();
         let outcome = localizer.process(&bus, &mut |frame| self.results.take(frame));
         self.failure = outcome.err().map(|e| e.to_string());
+        if let Some(second) = &mut self.second {
+            let engine = second.settings().engine;
+            let outcome = second.process(&bus, &mut |frame| self.results.take_second(engine, frame));
+            self.failure = self.failure.take().or(outcome.err().map(|e| e.to_string()));
+        }
     }
 
     /// Starts the localizer's time at this frame of the activation.
     fn begin_at(&mut self, position: u64) {
-        if let Some(localizer) = &mut self.localizer {
+        for localizer in self.localizer.iter_mut().chain(&mut self.second) {
             localizer.reset();
         }
         self.position = position;
@@ -352,6 +378,8 @@ struct Results {
     end: u64,
     /// The smoothed spectrum `[D]`; empty before the first frame.
     spectrum: Vec<f32>,
+    /// What the other engine makes of it.
+    second: Option<Second>,
     tracker: Tracker,
     /// Time of the tracker's last peaks in seconds.
     tracked_s: f64,
@@ -360,6 +388,15 @@ struct Results {
     fresh: bool,
     /// When the last frame came.
     changed: Instant,
+}
+
+/// What the other engine makes of the same sound.
+struct Second {
+    engine: Engine,
+    /// Frame of the activation after its newest window.
+    end: u64,
+    /// Its smoothed spectrum `[D]`.
+    spectrum: Vec<f32>,
 }
 
 impl Results {
@@ -387,6 +424,22 @@ impl Results {
             self.log_error = Some(format!("the log cannot be written: {error}"));
             self.log = None;
         }
+    }
+
+    fn take_second(&mut self, engine: Engine, frame: &LocalizerFrame<'_>) {
+        let end = self.base + frame.end_frames;
+        let second = self.second.get_or_insert_with(|| Second { engine, end, spectrum: Vec::new() });
+        let step_s = end.saturating_sub(second.end) as f64 / self.sample_rate_hz;
+        (second.engine, second.end) = (engine, end);
+        smooth(&mut second.spectrum, frame.spectrum, step_s, f64::from(self.params.smoothing_ms.value()) / 1e3);
+    }
+
+    /// The other engine's spectrum with its own strongest maxima: as many as the first may have, whatever they score.
+    fn other(&self) -> Option<Other> {
+        let Second { engine, spectrum, .. } = self.second.as_ref().filter(|_| self.active)?;
+        let max_peaks = self.params.max_sources.value().unsigned_abs() as usize;
+        let options = PeakOptions { max_peaks, threshold: 0.0, ..PeakOptions::default() };
+        Some(Other { engine: *engine, spectrum: spectrum.clone(), peaks: self.finder.find(spectrum, &options) })
     }
 
     fn peaks(&self) -> Vec<Peak> {
@@ -422,6 +475,14 @@ fn peaks_of(finder: &PeakFinder, spectrum: &[f32], active: bool, params: &Sphere
         ..PeakOptions::default()
     };
     finder.find(spectrum, &options)
+}
+
+/// The engine that is compared with this one.
+fn other(engine: Engine) -> Engine {
+    match engine {
+        Engine::AggRl => Engine::SrpPhat,
+        Engine::SrpPhat => Engine::AggRl,
+    }
 }
 
 /// One-pole smoothing with time constant `tau_s`; the first spectrum, or one of another grid, is taken as it is.

@@ -184,6 +184,7 @@ fn values_of(params: &SpherescopeParams) -> ParamValues {
         threshold: params.threshold.unmodulated_plain_value(),
         max_sources: params.max_sources.unmodulated_plain_value().unsigned_abs() as usize,
         smoothing_ms: params.smoothing_ms.unmodulated_plain_value(),
+        compare: params.compare.unmodulated_plain_value(),
         grid_size: params.grid_size.unmodulated_plain_value().unsigned_abs() as usize,
     }
 }
@@ -217,6 +218,7 @@ fn perform(action: &Action, params: &SpherescopeParams, setter: &ParamSetter<'_>
                 ParamId::Threshold => change(setter, &params.threshold, value, gesture),
                 ParamId::MaxSources => change(setter, &params.max_sources, whole, gesture),
                 ParamId::Smoothing => change(setter, &params.smoothing_ms, value, gesture),
+                ParamId::Compare => change(setter, &params.compare, value >= 0.5, gesture),
                 ParamId::GridSize => change(setter, &params.grid_size, whole, gesture),
             }
         }

@@ -67,6 +67,10 @@ pub struct SpherescopeParams {
     #[id = "grid_size"]
     pub grid_size: IntParam,
 
+    /// Whether the other engine runs beside the chosen one while a window shows both. Not automatable: a change builds an engine.
+    #[id = "compare"]
+    pub compare: BoolParam,
+
     /// Counts the layouts that the editor has set, so that the host sees its project change: persisted fields alone do not mark a
     /// project as modified. Means nothing else, and is hidden.
     #[id = "layout_revision"]
@@ -122,6 +126,7 @@ impl SpherescopeParams {
                 .with_unit(" directions")
                 .with_string_to_value(Arc::new(whole_number))
                 .non_automatable(),
+            compare: BoolParam::new("Compare engines", false).non_automatable(),
             layout_revision: IntParam::new("Layout revision", 0, IntRange::Linear { min: 0, max: MAX_LAYOUT_REVISION })
                 .hide()
                 .hide_in_generic_ui(),
@@ -152,7 +157,16 @@ mod tests {
     #[test]
     fn identifiers_are_the_saved_ones() {
         let ids: Vec<_> = params().param_map().into_iter().map(|(id, ..)| id).collect();
-        let saved = ["engine", "gate_db", "threshold", "max_sources", "smoothing_ms", "grid_size", "layout_revision"];
+        let saved = [
+            "engine",
+            "gate_db",
+            "threshold",
+            "max_sources",
+            "smoothing_ms",
+            "grid_size",
+            "compare",
+            "layout_revision",
+        ];
         assert_eq!(ids, saved);
     }
 

@@ -35,6 +35,7 @@ impl Shared {
             grid: Arc::new(Grid::from_directions(vec![Direction::FRONT]).expect("one direction is a grid")),
             spectrum: Vec::new(),
             peaks: Vec::new(),
+            other: None,
             tracks: Vec::new(),
             active: false,
             levels_db: Vec::new(),

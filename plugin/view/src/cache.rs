@@ -28,6 +28,10 @@ pub(crate) struct Cache {
     pub(crate) frozen: Option<Arc<Snapshot>>,
     /// The direction that was clicked.
     pub(crate) pin: Option<Direction>,
+    /// The picture of the other engine's spectrum.
+    pub(crate) other_heat: Heat,
+    /// The map under it.
+    pub(crate) other_chart: Option<ChartMesh>,
     /// The globe's surface as last drawn.
     pub(crate) globe: Option<GlobeMesh>,
     /// What the layout's geometry says.

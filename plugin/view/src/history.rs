@@ -97,11 +97,6 @@ impl History {
         column.pinned = pin.and_then(|pin| score_at(snapshot, pin)).or(column.pinned);
     }
 
-    /// The columns, oldest first.
-    pub(crate) fn columns(&self) -> impl DoubleEndedIterator<Item = &Column> {
-        self.columns.iter()
-    }
-
     /// The columns of the last `seconds` before `now_s`.
     pub(crate) fn since(&self, now_s: f64, seconds: f64) -> impl Iterator<Item = &Column> {
         let newest = (now_s * RATE_HZ).floor() as i64;

@@ -33,6 +33,8 @@ pub struct ParamValues {
     pub max_sources: usize,
     /// Time constant of the smoothing of the spectrum in milliseconds, 0 … 2000.
     pub smoothing_ms: f32,
+    /// Whether the other engine is shown beside.
+    pub compare: bool,
     /// D, directions of the grid: one of [`GRID_SIZES`].
     pub grid_size: usize,
 }
@@ -45,6 +47,7 @@ impl Default for ParamValues {
             threshold: Engine::AggRl.default_threshold(),
             max_sources: 4,
             smoothing_ms: 0.0,
+            compare: false,
             grid_size: 2048,
         }
     }
@@ -66,6 +69,8 @@ pub enum ParamId {
     MaxSources,
     /// [`ParamValues::smoothing_ms`].
     Smoothing,
+    /// [`ParamValues::compare`]; the value is 0 or 1.
+    Compare,
     /// [`ParamValues::grid_size`]; the value is the number of directions itself.
     GridSize,
 }
@@ -122,7 +127,7 @@ impl ParamId {
     /// The smallest and the largest value, in the unit of [`ParamValues`].
     pub fn range(self) -> (f32, f32) {
         match self {
-            Self::Engine => (0.0, 1.0),
+            Self::Engine | Self::Compare => (0.0, 1.0),
             Self::Gate => (-100.0, -20.0),
             Self::Threshold => (0.0, 1.0),
             Self::MaxSources => (1.0, 8.0),
@@ -147,6 +152,7 @@ impl ParamId {
             Self::Threshold => params.threshold,
             Self::MaxSources => params.max_sources as f32,
             Self::Smoothing => params.smoothing_ms,
+            Self::Compare => f32::from(u8::from(params.compare)),
             Self::GridSize => params.grid_size as f32,
         }
     }

@@ -49,7 +49,7 @@ pub use input::{
     Action, GRID_SIZES, Gesture, ParamChange, ParamId, ParamValues, ViewInput, engine_of_value, engine_value,
 };
 pub use picture::map_picture;
-pub use snapshot::{Health, Snapshot};
+pub use snapshot::{Health, Other, Snapshot};
 pub use state::{Hold, MapKind, Panels, Projection, Scale, ViewState};
 
 /// Below this width the side panel takes the place of the map instead of standing beside it.

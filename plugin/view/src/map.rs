@@ -49,9 +49,10 @@ pub(crate) fn chart_in(area: Rect, kind: MapKind) -> Chart {
     Chart::inside(kind, room)
 }
 
-/// Draws the map into `area`; says what is under the pointer.
+/// Draws the map of this accessible name into `area`; says what is under the pointer.
 pub(crate) fn draw(
     ui: &Ui,
+    name: &str,
     area: Rect,
     kind: MapKind,
     cached: &mut Option<ChartMesh>,
@@ -84,17 +85,14 @@ pub(crate) fn draw(
     }
     let on_map = ui.painter_at(map.rect.expand(1.0));
     markers::trails(&on_map, scene, |d| Some(map.to_screen(d)), 0.25 * map.rect.width());
-    let marks: Vec<Marker> = scene
-        .sources
-        .iter()
-        .map(|source| Marker { at: map.to_screen(&source.direction), source: *source })
-        .collect();
+    let marks: Vec<Marker> =
+        scene.sources.iter().map(|source| Marker { at: map.to_screen(&source.direction), source: *source }).collect();
     markers::draw(&on_map, map.rect.shrink(4.0), &marks, Detail::for_width(map.rect.width()), Vec::new());
     if let Some(pin) = scene.pin {
         markers::pin(&on_map, map.to_screen(&pin));
     }
-    let response = ui.interact(map.rect, ui.scope_id().with("map"), Sense::click());
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Map of the sphere"));
+    let response = ui.interact(map.rect, ui.scope_id().with(name), Sense::click());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, name));
     let at = response.hover_pos()?;
     let direction = map.direction(at)?;
     if kind == MapKind::Equirectangular {
@@ -106,11 +104,17 @@ pub(crate) fn draw(
 /// The ground under the picture.
 fn ground(painter: &Painter, map: &Chart, colour: Color32) {
     match map.discs() {
-        Some(discs) => discs.iter().for_each(|&(centre, radius)| drop(painter.circle_filled(centre, radius, colour))),
+        Some(discs) => {
+            for (centre, radius) in discs {
+                painter.circle_filled(centre, radius, colour);
+            }
+        }
         None if map.kind == MapKind::Hammer => {
             painter.add(Shape::ellipse_filled(map.rect.center(), map.rect.size() / 2.0, colour));
         }
-        None => drop(painter.rect_filled(map.rect, 0, colour)),
+        None => {
+            painter.rect_filled(map.rect, 0, colour);
+        }
     }
 }
 
@@ -140,8 +144,14 @@ fn graticule(painter: &Painter, map: &Chart) {
         curve(painter, map, elevation == 0, steps);
     }
     match map.discs() {
-        Some(discs) => discs.iter().for_each(|&(centre, radius)| drop(painter.circle_stroke(centre, radius, border))),
-        None => drop(painter.add(Shape::ellipse_stroke(map.rect.center(), map.rect.size() / 2.0, border))),
+        Some(discs) => {
+            for (centre, radius) in discs {
+                painter.circle_stroke(centre, radius, border);
+            }
+        }
+        None => {
+            painter.add(Shape::ellipse_stroke(map.rect.center(), map.rect.size() / 2.0, border));
+        }
     }
 }
 

@@ -61,8 +61,7 @@ pub(crate) fn show<T>(
         .id(id.with("text"))
         .font(theme::regular(look.size))
         .margin(egui::Margin::symmetric(3, 1))
-        .horizontal_align(look.align.x())
-        .vertical_align(egui::Align::Center);
+        .align(look.align);
     let response = ui.put(rect, edit);
     response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, look.name));
     let stroke = if open.error.is_some() { theme::ERROR } else { theme::ACCENT };

@@ -123,6 +123,7 @@ fn typed(id: ParamId, text: &str) -> Result<f32, String> {
 fn wording(id: ParamId) -> (&'static str, &'static str) {
     match id {
         ParamId::Engine => ("Engine", "What makes the spectrum"),
+        ParamId::Compare => ("Compare", "Both engines on the same sound, as a check"),
         ParamId::Gate => ("Gate", "Below this level (dBFS) nothing is shown: raise it over the noise of the room"),
         ParamId::Threshold => ("Threshold", "What scores less is no source: raise it against ghosts"),
         ParamId::MaxSources => ("Sources", "At most this many sources at once"),
@@ -136,7 +137,7 @@ fn written(id: ParamId, value: f32) -> String {
         ParamId::Gate => format!("{} dB", text::fixed(value.into(), 0)),
         ParamId::Threshold => text::fixed(value.into(), 2),
         ParamId::Smoothing => format!("{} ms", text::fixed(value.into(), 0)),
-        ParamId::Engine | ParamId::MaxSources => text::fixed(value.into(), 0),
+        ParamId::Engine | ParamId::Compare | ParamId::MaxSources => text::fixed(value.into(), 0),
         ParamId::GridSize => text::count(value as usize),
     }
 }

@@ -1,6 +1,6 @@
 //! The side panel: the parameters of the analysis and the array.
 
-use egui::{Rect, ScrollArea, Ui, UiBuilder, vec2};
+use egui::{Rect, RichText, ScrollArea, Ui, UiBuilder, vec2};
 use spherescope_model::Engine;
 
 use crate::input::{Action, Gesture, ParamChange, ParamId, ViewInput, engine_value};
@@ -61,6 +61,13 @@ fn analysis(ui: &mut Ui, typing: &mut Option<Typing>, input: &ViewInput<'_>, act
     if let Some(engine) = widgets::segmented(ui, width, &engines, input.params.engine) {
         let change = ParamChange { id: ParamId::Engine, value: engine_value(engine), gesture: Gesture::Once };
         actions.push(Action::SetParam(change));
+    }
+    let (name, hint) =
+        ("Compare both", "Both engines on the same sound, side by side, and how far they agree; costs both");
+    let button = egui::Button::selectable(input.params.compare, RichText::new(name).size(12.5));
+    if ui.add_sized(vec2(width, theme::HIT), button).on_hover_text(hint).clicked() {
+        let value = if input.params.compare { 0.0 } else { 1.0 };
+        actions.push(Action::SetParam(ParamChange { id: ParamId::Compare, value, gesture: Gesture::Once }));
     }
     ui.add_space(2.0);
     for id in [ParamId::Gate, ParamId::Threshold, ParamId::MaxSources, ParamId::Smoothing, ParamId::GridSize] {

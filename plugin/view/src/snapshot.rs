@@ -24,12 +24,25 @@ pub struct Snapshot {
     pub peaks: Vec<Peak>,
     /// The confirmed tracks, oldest first, those that coast through a pause included.
     pub tracks: Vec<Track>,
+    /// What the other engine makes of the same sound, while both are compared.
+    pub other: Option<Other>,
     /// Whether the input was above the gate.
     pub active: bool,
     /// Peak level of each channel of the bus in dBFS, −∞ for silence, over the last blocks.
     pub levels_db: Vec<f32>,
     /// How the machinery does.
     pub health: Health,
+}
+
+/// The other engine's view of the same sound.
+#[derive(Clone, Debug)]
+pub struct Other {
+    /// The engine.
+    pub engine: Engine,
+    /// Its spatial spectrum `[D]` on the snapshot's grid, 0 … 1.
+    pub spectrum: Vec<f32>,
+    /// Its strongest maxima, best first, whatever they score.
+    pub peaks: Vec<Peak>,
 }
 
 /// Health figures of one instance.

@@ -11,7 +11,7 @@ use crate::heat::{Heat, Look};
 use crate::history::History;
 use crate::input::ViewInput;
 use crate::layout_facts::LayoutFacts;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Other, Snapshot};
 use crate::state::{MapKind, Projection, ViewState};
 use crate::{globe, legend, map, markers, text, theme, widgets};
 
@@ -67,9 +67,17 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
     if rect.width() > 260.0 && rect.height() > 80.0 {
         (rect, scale) = rect.split_left_right_at_x(rect.right() - legend::WIDTH);
     }
+    let other = input.snapshot.other.as_ref().filter(|_| input.params.compare && rect.height() > 160.0);
+    let second;
+    (rect, second) = match other {
+        Some(_) if rect.width() > 1.9 * rect.height() => rect.split_left_right_at_fraction(0.5),
+        Some(_) => rect.split_top_bottom_at_fraction(0.5),
+        None => (rect, Rect::NOTHING),
+    };
     let (map_area, globe_area) = areas(rect, state.projection, state.map);
     let globe_clicked = globe_area.is_some_and(|area| globe::turn(ui, area, state));
     let look = Look::of(state);
+    let heard = heard::sources(input.snapshot);
     state.cache.heat.update(ui.ctx(), input.snapshot, input.layout, look);
     let scene = Scene {
         snapshot: input.snapshot,
@@ -77,12 +85,12 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
         heat: &state.cache.heat,
         colours: state.colour_map,
         history: &state.cache.history,
-        sources: heard::sources(input.snapshot),
+        sources: heard.clone(),
         pin: state.cache.pin,
     };
     let mut hover = None;
     if let Some(area) = map_area {
-        hover = map::draw(ui, area, state.map, &mut state.cache.chart, &scene);
+        hover = map::draw(ui, "Map of the sphere", area, state.map, &mut state.cache.chart, &scene);
     }
     if let Some(area) = globe_area {
         let globe = globe::globe_in(area, state);
@@ -90,8 +98,11 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
         let on_globe = globe::draw(ui, area, &globe, angles, &mut state.cache.globe, &scene);
         hover = on_globe.map(|h| Hover { clicked: globe_clicked, ..h }).or(hover);
     }
-    let value = hover.as_ref().and_then(|h| scene.heat.value(&h.direction));
-    let range = look.range(scene.heat.largest());
+    if let Some(other) = other {
+        beside(ui, second, state, input, other, &heard);
+    }
+    let value = hover.as_ref().and_then(|h| state.cache.heat.value(&h.direction));
+    let range = look.range(state.cache.heat.largest());
     if scale.is_positive() {
         let heights = match map_area {
             Some(area) => map::chart_in(area, state.map).rect.y_range(),
@@ -110,6 +121,53 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
         if hover.clicked {
             pin(state, hover.direction);
         }
+    }
+}
+
+/// Maxima of both engines within this angle are the same, in degrees.
+const AGREED_DEG: f64 = 15.0;
+
+/// How many of the sources that sound the other engine has among its maxima, and how many there are.
+fn agreement(heard: &[Source], other: &Other) -> (usize, usize) {
+    let sounding = heard.iter().filter(|s| s.sounding);
+    let agreed = |s: &&Source| other.peaks.iter().any(|p| p.direction.angle_to_deg(&s.direction) < AGREED_DEG);
+    (sounding.clone().filter(agreed).count(), sounding.count())
+}
+
+/// The other engine's map with its own colours' range, and how far it agrees.
+fn beside(ui: &Ui, area: Rect, state: &mut ViewState, input: &ViewInput<'_>, other: &Other, heard: &[Source]) {
+    let (agreed, count) = agreement(heard, other);
+    let words = match count {
+        0 => format!("{}, scaled to itself", engine_name(other.engine)),
+        _ => format!("{}, scaled to itself: agrees on {agreed} of {count}", engine_name(other.engine)),
+    };
+    let (caption, area) = area.split_top_bottom_at_y(area.top() + 20.0);
+    let painter = ui.painter();
+    widgets::elided(painter, caption, Align2::LEFT_CENTER, &words, theme::regular(12.0), theme::DIM);
+    let snapshot = Snapshot {
+        engine: other.engine,
+        spectrum: other.spectrum.clone(),
+        peaks: other.peaks.iter().take(count).copied().collect(),
+        tracks: Vec::new(),
+        other: None,
+        ..input.snapshot.clone()
+    };
+    // Scores of different engines have different scales.
+    let look = Look { auto_range: true, ..Look::of(state) };
+    state.cache.other_heat.update(ui.ctx(), &snapshot, input.layout, look);
+    let scene = Scene {
+        sources: heard::sources(&snapshot),
+        snapshot: &snapshot,
+        layout: input.layout,
+        heat: &state.cache.other_heat,
+        colours: state.colour_map,
+        history: &History::default(),
+        pin: state.cache.pin,
+    };
+    let hover = map::draw(ui, "Map of the other engine", area, state.map, &mut state.cache.other_chart, &scene);
+    if let Some(hover) = hover {
+        let value = scene.heat.value(&hover.direction);
+        read_out(&ui.painter_at(area.expand(2.0)), &hover, value);
     }
 }
 

@@ -22,6 +22,7 @@ fn snapshot(len: usize) -> Snapshot {
         spectrum,
         peaks: vec![peak; 4],
         tracks: Vec::new(),
+        other: None,
         active: true,
         levels_db: vec![-20.0; 32],
         health: Health { bus_channels: 32, sample_rate_hz: 48_000.0, ..Default::default() },

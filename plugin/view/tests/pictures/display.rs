@@ -173,3 +173,28 @@ fn a_number_can_be_typed_and_what_is_none_is_refused() {
     window.harness.run_steps(2);
     assert!(window.part("Threshold value").is_positive());
 }
+
+#[test]
+fn both_engines_side_by_side_and_how_far_they_agree() {
+    let mut studio = Studio::scene();
+    studio.params.compare = true;
+    let second = Studio::hearing(&[(30.0, -3.0, 0.4), (120.0, -40.0, 0.35)]);
+    let peaks = vec![
+        spherescope_dsp::Peak { index: 0, direction: direction(30.0, -3.0), score: 0.4 },
+        spherescope_dsp::Peak { index: 1, direction: direction(120.0, -40.0), score: 0.35 },
+    ];
+    studio.snapshot.other = Some(spherescope_view::Other {
+        engine: spherescope_model::Engine::SrpPhat,
+        spectrum: second.snapshot.spectrum,
+        peaks,
+    });
+    for size in [SIZE, [1900.0, 800.0], [500.0, 400.0]] {
+        let Some(mut window) = Window::open(studio.clone(), size, 1.0) else { return };
+        window.picture(&format!("compare-{}", size[0]));
+        let (first, other) = (window.part("Map of the sphere"), window.part("Map of the other engine"));
+        assert!(first.intersect(other).area() <= 0.0 && (first.width() - other.width()).abs() < 0.2 * first.width());
+    }
+    studio.snapshot.other = None;
+    let Some(window) = Window::open(studio, SIZE, 1.0) else { return };
+    assert!(!window.says("Map of the other engine"));
+}

@@ -14,6 +14,7 @@ use spherescope_model::Engine;
 use spherescope_view::{Action, Health, ParamValues, Snapshot, ViewInput, ViewState, draw, theme};
 
 /// Everything that the editor is given.
+#[derive(Clone)]
 pub struct Studio {
     pub snapshot: Snapshot,
     pub presets: Vec<Preset>,
@@ -73,6 +74,7 @@ impl Studio {
             spectrum,
             peaks,
             tracks,
+            other: None,
             active: true,
             levels_db: (0..32)
                 .map(|i| -14.0 - 7.0 * (i as f32 * 0.8).sin() - if i == 20 { 60.0 } else { 0.0 })
