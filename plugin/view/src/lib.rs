@@ -31,6 +31,7 @@ mod number_field;
 mod param_row;
 mod picture;
 mod projection;
+mod settings;
 mod side;
 pub mod snapshot;
 mod sources;

@@ -183,8 +183,10 @@ pub(crate) fn line(main: bool) -> Stroke {
 /// Azimuths below the map, with their names in a line of their own; elevations at its left.
 fn labels(painter: &Painter, map: &Chart, axes: &Axes) {
     let rect = map.rect;
+    // A label of degrees takes some 42 points.
+    let every = if axes.every < 90 && rect.width() < 12.0 * 42.0 { 90 } else { axes.every };
     let at_degrees = |az: i32, el: i32| map.at_angles((az as f32).to_radians(), (el as f32).to_radians());
-    for azimuth in (-180i32..=180).step_by(axes.every as usize) {
+    for azimuth in (-180i32..=180).step_by(every as usize) {
         let name = match azimuth {
             0 => "front",
             90 => "left",

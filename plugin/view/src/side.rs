@@ -6,7 +6,7 @@ use spherescope_model::Engine;
 use crate::input::{Action, Gesture, ParamChange, ParamId, ViewInput, engine_value};
 use crate::number_field::Typing;
 use crate::state::ViewState;
-use crate::{array_panel, display, layout_editor, param_row, stage, theme, widgets};
+use crate::{array_panel, display, layout_editor, param_row, settings, stage, theme, widgets};
 
 /// Width of the panel beside the map.
 pub(crate) const WIDTH: f32 = 312.0;
@@ -31,6 +31,7 @@ pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, input: &ViewI
             separator(ui);
             let mut open = state.panels.analysis;
             if widgets::section(ui, "Analysis", stage::engine_name(input.params.engine), &mut open) {
+                settings::show(ui, state, &input.params, actions);
                 analysis(ui, &mut state.cache.typing, input, actions);
             }
             state.panels.analysis = open;

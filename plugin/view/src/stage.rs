@@ -74,6 +74,10 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
         Some(_) => rect.split_top_bottom_at_fraction(0.5),
         None => (rect, Rect::NOTHING),
     };
+    if other.is_some() {
+        // As much as the other engine's caption takes, so that both are alike.
+        rect.min.y += CAPTION;
+    }
     let (map_area, globe_area) = areas(rect, state.projection, state.map);
     let globe_clicked = globe_area.is_some_and(|area| globe::turn(ui, area, state));
     let look = Look::of(state);
@@ -124,6 +128,9 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
     }
 }
 
+/// Height of the other engine's caption.
+const CAPTION: f32 = 20.0;
+
 /// Maxima of both engines within this angle are the same, in degrees.
 const AGREED_DEG: f64 = 15.0;
 
@@ -141,7 +148,7 @@ fn beside(ui: &Ui, area: Rect, state: &mut ViewState, input: &ViewInput<'_>, oth
         0 => format!("{}, scaled to itself", engine_name(other.engine)),
         _ => format!("{}, scaled to itself: agrees on {agreed} of {count}", engine_name(other.engine)),
     };
-    let (caption, area) = area.split_top_bottom_at_y(area.top() + 20.0);
+    let (caption, area) = area.split_top_bottom_at_y(area.top() + CAPTION);
     let painter = ui.painter();
     widgets::elided(painter, caption, Align2::LEFT_CENTER, &words, theme::regular(12.0), theme::DIM);
     let snapshot = Snapshot {

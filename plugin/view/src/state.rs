@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::colour_map::ColourMap;
+use crate::settings::Sides;
 
 /// How the sphere is laid out on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,6 +243,8 @@ pub struct ViewState {
     pub array_zoom: f32,
     /// Seconds of the history strip: one of [`HISTORY_S`].
     pub history_s: u16,
+    /// Two sets of analysis settings.
+    pub(crate) sides: Sides,
     /// Which panels are open.
     pub panels: Panels,
     #[serde(skip)]
@@ -303,6 +306,7 @@ impl Default for ViewState {
             array_pitch_deg: Self::DEFAULT_PITCH_DEG,
             array_zoom: 1.0,
             history_s: HISTORY_S[1],
+            sides: Sides::default(),
             panels: Panels::default(),
             cache: crate::cache::Cache::default(),
         }
