@@ -8,6 +8,8 @@ use crate::direction::norm;
 pub const MAX_CAPSULES: usize = 64;
 /// Capsules may lie at most this far from the origin, in metres.
 pub const MAX_DISTANCE_M: f64 = 100.0;
+/// Names of arrays have at most this many characters.
+pub const MAX_NAME_CHARS: usize = 200;
 /// Two capsules nearer than this, in metres, count as one place given twice.
 pub const COINCIDENT_M: f64 = 1e-5;
 
@@ -50,6 +52,16 @@ pub enum Extent {
 /// Why a list of capsules is not an array. Capsules are counted from 0 in the order given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ArrayError {
+    /// A name of more than [`MAX_NAME_CHARS`] characters.
+    NameTooLong {
+        /// Its characters.
+        found: usize,
+    },
+    /// A name with a line break or another control character.
+    NameNotALine {
+        /// The character.
+        found: char,
+    },
     /// Fewer than two capsules, or fewer than two that are not muted.
     TooFew {
         /// Capsules that are not muted.
@@ -105,7 +117,7 @@ impl ArrayError {
     /// Index of the capsule at fault (the later one of a pair), if one is.
     pub fn capsule(&self) -> Option<usize> {
         match *self {
-            Self::TooFew { .. } | Self::TooMany { .. } => None,
+            Self::NameTooLong { .. } | Self::NameNotALine { .. } | Self::TooFew { .. } | Self::TooMany { .. } => None,
             Self::NotFinite { capsule, .. }
             | Self::TooFar { capsule, .. }
             | Self::ChannelOutOfRange { capsule, .. } => Some(capsule),
@@ -117,6 +129,12 @@ impl ArrayError {
 impl fmt::Display for ArrayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NameTooLong { found } => {
+                write!(f, "expected a name of at most {MAX_NAME_CHARS} characters, found {found}")
+            }
+            Self::NameNotALine { found } => {
+                write!(f, "expected a name in one line without control characters, found {found:?}")
+            }
             Self::TooFew { found } => write!(f, "expected at least 2 capsules that are not muted, found {found}"),
             Self::TooMany { found } => write!(f, "expected at most {MAX_CAPSULES} capsules, found {found}"),
             Self::NotFinite { capsule, axis, found } => {
@@ -145,11 +163,19 @@ impl fmt::Display for ArrayError {
 impl std::error::Error for ArrayError {}
 
 impl MicArray {
-    /// Validates a list of capsules.
+    /// Validates a name and a list of capsules.
     ///
     /// # Errors
-    /// Any [`ArrayError`]; the first one found, in the order of the list.
+    /// Any [`ArrayError`]; the first one found, the name's before those of the list in its order.
     pub fn new(name: impl Into<String>, capsules: Vec<Capsule>) -> Result<Self, ArrayError> {
+        let name = name.into();
+        if let Some(found) = name.chars().find(|c| c.is_control()) {
+            return Err(ArrayError::NameNotALine { found });
+        }
+        let chars = name.chars().count();
+        if chars > MAX_NAME_CHARS {
+            return Err(ArrayError::NameTooLong { found: chars });
+        }
         if capsules.len() > MAX_CAPSULES {
             return Err(ArrayError::TooMany { found: capsules.len() });
         }
@@ -179,7 +205,7 @@ impl MicArray {
         if found < 2 {
             return Err(ArrayError::TooFew { found });
         }
-        Ok(Self { name: name.into(), capsules })
+        Ok(Self { name, capsules })
     }
 
     /// An array whose capsules arrive on channels 0, 1, 2, … in the order given.
