@@ -1,16 +1,15 @@
-//! The array: which one, and its capsules with their levels.
+//! The array: which one, its name, and what it is like.
 
 use egui::{Align2, Color32, ComboBox, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
-use spherescope_dsp::Capsule;
 
-use crate::capsules::{self, Signal};
-use crate::input::{Action, ViewInput};
+use crate::edits::Editor;
+use crate::input::ViewInput;
 use crate::layout_facts::LayoutFacts;
 use crate::state::ViewState;
 use crate::{text, theme, widgets};
 
 /// The choice of a preset, and what the array is like.
-pub(crate) fn choice(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, actions: &mut Vec<Action>) {
+pub(crate) fn choice(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, editor: &mut Editor<'_>) {
     let chosen = input.presets.iter().find(|p| p.array == *input.layout);
     let width = ui.available_width();
     let combo = ComboBox::from_id_salt("preset").width(width).truncate().height(420.0);
@@ -23,7 +22,8 @@ pub(crate) fn choice(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, 
                 .on_hover_text(&preset.description)
                 .clicked()
             {
-                actions.push(Action::ChoosePreset(preset.id));
+                editor.apply::<String>("Choose array", None, Ok(preset.array.clone()));
+                state.cache.capsule = None;
             }
         }
         if input.presets.is_empty() {
@@ -65,71 +65,13 @@ fn preset_row(ui: &mut Ui, name: &str, capsules: usize, chosen: bool) -> egui::R
     response
 }
 
-/// Where the columns of the table end, from its left edge, for a width.
-fn columns(width: f32) -> [f32; 5] {
-    let numbers = (width - 26.0 - 52.0 - 8.0) / 3.0;
-    [26.0, 26.0 + numbers, 26.0 + 2.0 * numbers, 26.0 + 3.0 * numbers, width]
-}
-
-/// The capsules: channel, place in millimetres, level.
-pub(crate) fn table(ui: &mut Ui, input: &ViewInput<'_>) {
-    ui.scope(|ui| {
-        ui.spacing_mut().item_spacing.y = 0.0;
-        let width = ui.available_width();
-        let (head, response) = ui.allocate_exact_size(vec2(width, 20.0), Sense::hover());
-        response.on_hover_text("Channels count from 1, as on the track. x points to the front, y to the left, z up");
-        let ends = columns(width);
-        let caption = |x: f32, anchor: Align2, name: &str| {
-            ui.painter().text(pos2(head.left() + x, head.center().y), anchor, name, theme::regular(11.0), theme::DIM);
-        };
-        for (x, name) in ends.iter().zip(["ch", "x mm", "y mm", "z mm"]) {
-            caption(*x, Align2::RIGHT_CENTER, name);
-        }
-        caption(ends[3] + 12.0, Align2::LEFT_CENTER, "level");
-        let health = &input.snapshot.health;
-        for capsule in input.layout.capsules() {
-            let (row, response) = ui.allocate_exact_size(vec2(width, 19.0), Sense::hover());
-            if !ui.is_rect_visible(row) {
-                continue;
-            }
-            let signal = capsules::signal(capsule, health.bus_channels, &input.snapshot.levels_db);
-            capsule_row(ui, row, &ends, capsule, signal);
-            response.on_hover_text(match signal {
-                Signal::Muted => "Muted: takes no part".to_owned(),
-                Signal::Missing => format!("The bus has no channel {}", capsule.channel + 1),
-                Signal::Unknown => "No level yet".to_owned(),
-                Signal::Level(l) if l > -0.3 => format!("{}: clipped", text::level(l)),
-                Signal::Level(l) => text::level(l),
-            });
-        }
-    });
-}
-
-fn capsule_row(ui: &Ui, row: Rect, ends: &[f32; 5], capsule: &Capsule, signal: Signal) {
-    let painter = ui.painter();
-    painter.hline(row.x_range(), row.top(), egui::Stroke::new(1.0, theme::with_alpha(theme::LINE, 120)));
-    let y = row.center().y;
-    let off = matches!(signal, Signal::Muted | Signal::Missing);
-    let colour = if off { theme::DIM } else { theme::TEXT };
-    let at = |i: usize| pos2(row.left() + ends[i], y);
-    painter.text(at(0), Align2::RIGHT_CENTER, capsule.channel + 1, theme::bold(12.0), colour);
-    for (i, v) in capsule.position_m.iter().enumerate() {
-        let mm = v * 1000.0;
-        let written = text::fixed(mm, if mm.abs() < 1000.0 { 1 } else { 0 });
-        painter.text(at(i + 1), Align2::RIGHT_CENTER, written, theme::regular(12.0), colour);
-    }
-    let rail = Rect::from_min_max(pos2(row.left() + ends[3] + 12.0, y - 2.5), pos2(row.left() + ends[4], y + 2.5));
-    match signal {
-        Signal::Muted | Signal::Missing => {
-            let word = if signal == Signal::Muted { "muted" } else { "missing" };
-            let colour = if signal == Signal::Muted { theme::DIM } else { theme::WARN };
-            painter.text(at(4), Align2::RIGHT_CENTER, word, theme::regular(11.0), colour);
-        }
-        Signal::Unknown => drop(painter.rect_filled(rail, 2, theme::RAISED)),
-        Signal::Level(l) => {
-            painter.rect_filled(rail, 2, theme::RAISED);
-            let lit = Rect::from_min_size(rail.min, vec2(rail.width() * capsules::meter(l), rail.height()));
-            painter.rect_filled(lit, 2, capsules::level_colour(l));
+/// Why the last change of the array could not be made.
+pub(crate) fn edit_error(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>) {
+    let refused = input.layout_error.map(|e| format!("Not taken: {e}"));
+    if let Some(error) = state.cache.edit_error.clone().or(refused) {
+        let text = RichText::new(error).size(12.0).color(theme::ERROR);
+        if ui.add(egui::Label::new(text).wrap().sense(Sense::click())).on_hover_text("Click to dismiss").clicked() {
+            state.cache.edit_error = None;
         }
     }
 }

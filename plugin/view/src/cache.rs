@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use egui::{Mesh, Pos2};
 use spherescope_dsp::Direction;
+use spherescope_dsp::layout_edit::History as LayoutHistory;
+use spherescope_dsp::layout_file::Import;
 
+use crate::array_tools::Generator;
 use crate::chart::Chart;
 use crate::heat::Heat;
 use crate::history::History;
@@ -36,6 +39,8 @@ pub(crate) struct Cache {
     pub(crate) globe: Option<GlobeMesh>,
     /// What the layout's geometry says.
     pub(crate) facts: Option<LayoutFacts>,
+    /// Number of the last file that was opened.
+    pub(crate) opened: u64,
     /// The layout text while it is edited.
     pub(crate) editor: Option<LayoutEditor>,
     /// The capsule that is chosen, by its place in the layout.
@@ -46,6 +51,12 @@ pub(crate) struct Cache {
     pub(crate) drag_m: [f64; 3],
     /// Counts drags.
     pub(crate) drags: u64,
+    /// The layouts before the last changes.
+    pub(crate) undo: LayoutHistory,
+    /// How far the next turn of the array goes, in degrees; 0 stands for a right angle.
+    pub(crate) turn_deg: f64,
+    /// What the generator is set to.
+    pub(crate) generator: Generator,
     /// Why the last change of the layout could not be made.
     pub(crate) edit_error: Option<String>,
     /// The number that is being typed.
@@ -75,8 +86,14 @@ pub(crate) struct GlobeMesh {
 /// A layout text that is being edited, and what was found in it.
 #[derive(Clone, Default)]
 pub(crate) struct LayoutEditor {
+    /// Name of a file to read or to write.
+    pub(crate) path: String,
     /// The text as typed.
     pub(crate) text: String,
     /// What is wrong with it, and in which line, counted from 1; nothing while it is a layout or empty.
     pub(crate) error: Option<(Option<usize>, String)>,
+    /// What was found in it.
+    pub(crate) found: Option<Import>,
+    /// The radius for directions without one.
+    pub(crate) radius_mm: Option<f64>,
 }

@@ -16,8 +16,19 @@ pub struct ViewInput<'a> {
     pub layout: &'a MicArray,
     /// Present values of all parameters.
     pub params: ParamValues,
+    /// The file that was read or written last, at the view's wish.
+    pub opened: Option<&'a OpenedFile>,
     /// Why the receiver refused the last layout, if it did.
     pub layout_error: Option<&'a str>,
+}
+
+/// The outcome of an [`Action::ReadFile`] or [`Action::WriteFile`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedFile {
+    /// Counts up with every file, from 1.
+    pub number: u64,
+    /// What a file that was read held, or a message: what went wrong, or that a file was written.
+    pub text: Result<String, String>,
 }
 
 /// Values of the host's parameters, in the units in which people see them.
@@ -104,8 +115,17 @@ pub struct ParamChange {
 pub enum Action {
     /// Take the preset with this identifier.
     ChoosePreset(&'static str),
-    /// Take this layout: text that [`MicArray::from_text`] has accepted.
-    SetLayoutText(String),
+    /// Take this layout.
+    SetLayout(MicArray),
+    /// Read this file; its text comes back as [`ViewInput::opened`].
+    ReadFile(String),
+    /// Write a text into a file; whether it was written comes back as [`ViewInput::opened`].
+    WriteFile {
+        /// The file's name.
+        path: String,
+        /// What it is to hold.
+        text: String,
+    },
     /// Change a parameter.
     SetParam(ParamChange),
 }

@@ -9,12 +9,17 @@
 
 mod ambiguity;
 mod array_panel;
+mod array_tools;
+mod array_view;
 mod banners;
 mod cache;
+mod capsule_editor;
 mod capsules;
 mod chart;
 pub mod colour_map;
 mod display;
+mod doctor_panel;
+mod edits;
 mod globe;
 mod health;
 mod heard;
@@ -45,13 +50,15 @@ mod widgets;
 
 use egui::{Rect, Ui, UiBuilder};
 
+use crate::edits::Editor;
+
 pub use colour_map::ColourMap;
 pub use input::{
-    Action, GRID_SIZES, Gesture, ParamChange, ParamId, ParamValues, ViewInput, engine_of_value, engine_value,
+    Action, GRID_SIZES, Gesture, OpenedFile, ParamChange, ParamId, ParamValues, ViewInput, engine_of_value, engine_value,
 };
 pub use picture::map_picture;
 pub use snapshot::{Health, Other, Snapshot};
-pub use state::{Hold, MapKind, Panels, Projection, Scale, ViewState};
+pub use state::{Coordinates, Hold, LengthUnit, MapKind, Panels, Projection, Scale, Tab, ViewState};
 
 /// Below this width the side panel takes the place of the map instead of standing beside it.
 const NARROW: f32 = 680.0;
@@ -103,6 +110,12 @@ fn parts(ui: &mut Ui, window: Rect, state: &mut ViewState, input: &ViewInput<'_>
     // What is seen may be older than what is heard; levels and health stay live.
     let frozen = state.cache.frozen.clone();
     let input = &ViewInput { snapshot: frozen.as_deref().unwrap_or(input.snapshot), ..*input };
+    if state.tab == Tab::Array {
+        let mut editor = Editor::new(input.layout);
+        array_view::draw(ui, rest, state, input, &mut editor);
+        editor.finish(state, actions);
+        return;
+    }
     let (list, lanes);
     (rest, list, lanes) = dock(rest, state, input);
     if list.is_positive() {

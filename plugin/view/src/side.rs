@@ -3,10 +3,12 @@
 use egui::{Rect, RichText, ScrollArea, Ui, UiBuilder, vec2};
 use spherescope_model::Engine;
 
+use crate::edits::Editor;
 use crate::input::{Action, Gesture, ParamChange, ParamId, ViewInput, engine_value};
 use crate::number_field::Typing;
-use crate::state::ViewState;
-use crate::{array_panel, display, layout_editor, param_row, settings, stage, theme, widgets};
+use crate::state::{Tab, ViewState};
+use crate::{
+    array_panel, array_tools, capsule_editor, display, doctor_panel, layout_editor, param_row, settings, stage, theme, widgets};
 
 /// Width of the panel beside the map.
 pub(crate) const WIDTH: f32 = 312.0;
@@ -21,31 +23,59 @@ pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, input: &ViewI
     ScrollArea::vertical().auto_shrink(false).show(&mut ui, |ui| {
         egui::Frame::NONE.inner_margin(egui::Margin { left: 11, right: 13, top: 6, bottom: 12 }).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 6.0;
+            let mut editor = Editor::new(input.layout);
             let mut open = state.panels.array;
             let remark = format!("{} capsules", input.layout.active_len());
             if widgets::section(ui, "Array", &remark, &mut open) {
-                array_panel::choice(ui, state, input, actions);
-                layout_editor::show(ui, state, input, actions);
+                array_panel::choice(ui, state, input, &mut editor);
+                layout_editor::show(ui, state, input, &mut editor, actions);
+                array_tools::history_buttons(ui, state, input, &mut editor, actions);
+                array_panel::edit_error(ui, state, input);
             }
             state.panels.array = open;
             separator(ui);
-            let mut open = state.panels.analysis;
-            if widgets::section(ui, "Analysis", stage::engine_name(input.params.engine), &mut open) {
-                settings::show(ui, state, &input.params, actions);
-                analysis(ui, &mut state.cache.typing, input, actions);
+            if state.tab == Tab::Sound {
+                sound(ui, state, input, actions);
+            } else {
+                let mut open = state.panels.tools;
+                if widgets::section(ui, "Tools", "turn, mirror, scale, generate", &mut open) {
+                    array_tools::tools(ui, state, input, &mut editor);
+                }
+                state.panels.tools = open;
+                separator(ui);
             }
-            state.panels.analysis = open;
-            separator(ui);
-            if widgets::section(ui, "Display", state.colour_map.name(), &mut state.panels.display) {
-                display::show(ui, state);
+            let found = doctor_panel::findings(input);
+            if widgets::section(ui, "Doctor", &doctor_panel::remark(&found), &mut state.panels.doctor) {
+                doctor_panel::show(ui, input, &mut editor);
             }
             separator(ui);
             let needed = input.layout.channels_needed();
-            if widgets::section(ui, "Capsules", &format!("channels 1–{needed}"), &mut state.panels.capsules) {
-                array_panel::table(ui, input);
+            let mut open = state.panels.capsules;
+            if widgets::section(ui, "Capsules", &format!("channels 1–{needed}"), &mut open) {
+                capsule_editor::chosen(ui, state, input, &mut editor);
+                capsule_editor::table(ui, state, input, &mut editor);
             }
+            state.panels.capsules = open;
+            editor.finish(state, actions);
         });
     });
+}
+
+/// The sections that are about what is heard.
+fn sound(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, actions: &mut Vec<Action>) {
+    let mut open = state.panels.analysis;
+    if widgets::section(ui, "Analysis", stage::engine_name(input.params.engine), &mut open) {
+        settings::show(ui, state, &input.params, actions);
+        analysis(ui, &mut state.cache.typing, input, actions);
+    }
+    state.panels.analysis = open;
+    separator(ui);
+    let mut open = state.panels.display;
+    if widgets::section(ui, "Display", state.colour_map.name(), &mut open) {
+        display::show(ui, state);
+    }
+    state.panels.display = open;
+    separator(ui);
 }
 
 fn separator(ui: &mut Ui) {

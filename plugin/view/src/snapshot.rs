@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use spherescope_dsp::doctor::Finding;
 use spherescope_dsp::{Grid, MicArray, Peak, Track};
 use spherescope_model::Engine;
 
@@ -30,6 +31,10 @@ pub struct Snapshot {
     pub active: bool,
     /// Peak level of each channel of the bus in dBFS, −∞ for silence, over the last blocks.
     pub levels_db: Vec<f32>,
+    /// What the layout doctor has found, in the layout and in the sound.
+    pub findings: Arc<[Finding]>,
+    /// Seconds of sound that the doctor has heard.
+    pub doctor_heard_s: f64,
     /// How the machinery does.
     pub health: Health,
 }

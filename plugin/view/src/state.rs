@@ -199,13 +199,17 @@ pub struct Panels {
     pub capsules: bool,
     /// How the map is drawn.
     pub display: bool,
+    /// What the layout doctor has found.
+    pub doctor: bool,
+    /// What can be done with the array.
+    pub tools: bool,
     /// The strip of azimuth and elevation against time.
     pub history: bool,
 }
 
 impl Default for Panels {
     fn default() -> Self {
-        Self { side: true, sources: true, analysis: true, array: true, capsules: true, display: true, history: true }
+        Self { side: true, sources: true, analysis: true, array: true, capsules: true, display: true, doctor: true, tools: false, history: true }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::{Align, Align2, Layout, Painter, Rect, Stroke, Ui, UiBuilder, pos2, vec2};
 
 use crate::snapshot::Snapshot;
-use crate::state::{MapKind, Projection, ViewState};
+use crate::state::{MapKind, Projection, Tab, ViewState};
 use crate::{theme, widgets};
 
 /// What the bar needs to know about the rest.
@@ -40,10 +40,20 @@ pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, bar: &Bar<'_>
     if rect.width() >= 620.0 {
         left = brand(&painter, pos2(left, rect.center().y)) + 20.0;
     }
+    if rect.width() >= 400.0 {
+        left = tabs(ui, pos2(left, rect.center().y), state) + 16.0;
+    }
     let room = Rect::from_min_max(pos2(left, rect.top()), inner.max);
     let builder = UiBuilder::new().id_salt("top").max_rect(room).layout(Layout::right_to_left(Align::Center));
     let mut ui = ui.new_child(builder);
     ui.spacing_mut().item_spacing.x = 10.0;
+    if state.tab == Tab::Array {
+        let button = egui::Button::new("Reset view");
+        if room.width() >= 100.0 && ui.add(button).on_hover_text("Look at the whole array from the front").clicked() {
+            state.reset_array_view();
+        }
+        return;
+    }
     if room.width() >= 330.0 {
         kinds(&mut ui, state);
     }
@@ -67,6 +77,20 @@ pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, bar: &Bar<'_>
     if ui.available_width() >= 80.0 {
         freeze(&mut ui, state, bar.snapshot);
     }
+}
+
+/// The choice between sound and array; returns where it ends.
+fn tabs(ui: &mut Ui, at: egui::Pos2, state: &mut ViewState) -> f32 {
+    let rect = Rect::from_min_size(at - vec2(0.0, 12.0), vec2(128.0, 24.0));
+    let mut part = ui.new_child(UiBuilder::new().id_salt("tabs").max_rect(rect));
+    let options = [
+        (Tab::Sound, "Sound", "Where the sound comes from"),
+        (Tab::Array, "Array", "The microphones: look at them, move them, mend them"),
+    ];
+    if let Some(tab) = widgets::segmented(&mut part, rect.width(), &options, state.tab) {
+        state.tab = tab;
+    }
+    rect.right()
 }
 
 /// Stops the picture while the sound goes on.
