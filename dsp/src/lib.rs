@@ -7,6 +7,7 @@
 pub mod array;
 pub mod block_pool;
 pub mod direction;
+pub mod doctor;
 pub mod front_end;
 pub mod grid;
 pub mod harmonics;
