@@ -8,6 +8,7 @@ pub mod array;
 mod assignment;
 pub mod block_pool;
 pub mod direction;
+pub mod doctor;
 pub mod front_end;
 pub mod grid;
 pub mod harmonics;
