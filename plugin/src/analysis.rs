@@ -9,6 +9,7 @@ use spherescope_dsp::{
 use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings};
 use spherescope_view::{Health, Other, Snapshot};
 
+use crate::examination::Examination;
 use crate::frame_log::FrameLog;
 use crate::params::SpherescopeParams;
 use crate::shared::Shared;
@@ -43,6 +44,8 @@ struct Plan {
     engine: Engine,
     /// Whether the other engine runs beside.
     compare: bool,
+    /// Whether somebody can read what the doctor finds.
+    watched: bool,
 }
 
 impl Plan {
@@ -54,6 +57,7 @@ impl Plan {
             engine: params.engine.value().into(),
             // Two spectra are for the eye alone.
             compare: params.compare.value() && shared.editor_open(),
+            watched: shared.editor_open(),
         }
     }
 }
@@ -66,6 +70,8 @@ pub(crate) struct Analysis {
     localizer: Option<Localizer>,
     /// The other engine on the same sound, while both are compared.
     second: Option<Localizer>,
+    /// The layout doctor, while a window is open to read what it finds.
+    examination: Option<Examination>,
     /// What `localizer` was made for, or could not be made for.
     plan: Option<Plan>,
     /// Why there is no localizer.
@@ -113,6 +119,7 @@ impl Analysis {
         Self {
             localizer: None,
             second: None,
+            examination: None,
             plan: None,
             obstacle: None,
             failure: None,
@@ -209,6 +216,8 @@ impl Analysis {
             tracks: if stale { Vec::new() } else { results.tracks() },
             active: results.active,
             levels_db,
+            findings: self.examination.as_mut().map_or_else(|| Arc::from([]), |e| e.findings(now)),
+            doctor_heard_s: self.examination.as_ref().map_or(0.0, Examination::heard_s),
             health: Health { message: self.message(now), ..health },
         };
         self.shared.publish(snapshot);
@@ -301,6 +310,11 @@ impl Analysis {
     fn build_second(&mut self, plan: Plan) -> Result<(), String> {
         self.second = None;
         self.results.second = None;
+        self.examination = plan.watched.then(|| {
+            let layout = self.shared.params.session.layout();
+            let heard = self.localizer.as_ref().map(|l| &l.settings().array);
+            Examination::new(self.bus.sample_rate_hz, &layout, heard)
+        });
         if let Some(first) = self.localizer.as_ref().filter(|_| plan.compare) {
             let settings = LocalizerSettings { engine: other(plan.engine), ..first.settings().clone() };
             self.second = Some(Localizer::new(self.bus.sample_rate_hz, settings).map_err(|e| e.to_string())?);
@@ -347,6 +361,9 @@ impl Analysis {
             let engine = second.settings().engine;
             let outcome = second.process(&bus, &mut |frame| self.results.take_second(engine, frame));
             self.failure = self.failure.take().or(outcome.err().map(|e| e.to_string()));
+        }
+        if let Some(examination) = &mut self.examination {
+            examination.take(&bus);
         }
     }
 

@@ -19,6 +19,7 @@ use spherescope_model::Engine;
 use spherescope_view::{Action, Gesture, ParamChange, ParamId, ParamValues, ViewInput, ViewState};
 
 use crate::closing::{self, JoinedHandle, JoinedWindow, ThreadMark};
+use crate::layout_files::LayoutFiles;
 use crate::params::{MAX_LAYOUT_REVISION, SpherescopeParams};
 use crate::session::MIN_WINDOW;
 use crate::shared::Shared;
@@ -91,6 +92,8 @@ struct App {
     view_generation: u64,
     /// The arrays on offer.
     presets: Vec<Preset>,
+    /// Files that the user reads and writes.
+    files: LayoutFiles,
     /// Set when the view has panicked: drawn in its place until the window is opened anew.
     broken: Option<String>,
     /// What the window's thread holds until its end.
@@ -101,7 +104,16 @@ impl App {
     fn new(shared: Arc<Shared>, mark: ThreadMark) -> Self {
         let view_generation = shared.params.session.view_generation();
         let view = shared.params.session.view();
-        Self { shared, gui: None, view, view_generation, presets: Vec::new(), broken: None, mark }
+        Self {
+            shared,
+            gui: None,
+            view,
+            view_generation,
+            presets: Vec::new(),
+            files: LayoutFiles::default(),
+            broken: None,
+            mark,
+        }
     }
 
     /// Runs `f`; a panic becomes the message that is drawn from then on.
@@ -125,6 +137,7 @@ impl App {
             presets: &self.presets,
             layout: &layout,
             params: values_of(&self.shared.params),
+            opened: self.files.last(),
             layout_error: refusal.as_deref().map(String::as_str),
         };
         let actions = spherescope_view::draw(ui, &mut self.view, &input);
@@ -132,6 +145,7 @@ impl App {
         if let Some(gui) = &self.gui {
             let setter = gui.param_setter();
             for action in actions {
+                self.files.perform(&action);
                 perform(&action, &self.shared.params, &setter);
             }
         }
@@ -191,17 +205,11 @@ fn values_of(params: &SpherescopeParams) -> ParamValues {
 
 fn perform(action: &Action, params: &SpherescopeParams, setter: &ParamSetter<'_>) {
     match action {
-        Action::ChoosePreset(id) => {
-            if let Some(preset) = presets::find(id) {
-                params.session.set_layout(preset.array);
-                mark_modified(params, setter);
-            }
+        Action::SetLayout(array) => {
+            params.session.set_layout(array.clone());
+            mark_modified(params, setter);
         }
-        Action::SetLayoutText(text) => {
-            if params.session.set_layout_text(text) {
-                mark_modified(params, setter);
-            }
-        }
+        Action::ReadFile(_) | Action::WriteFile { .. } => {}
         Action::SetParam(ParamChange { id, value, gesture }) => {
             let (value, whole, gesture) = (*value, value.round() as i32, *gesture);
             match id {

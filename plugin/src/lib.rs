@@ -7,7 +7,9 @@
 mod analysis;
 mod closing;
 pub mod editor;
-pub mod frame_log;
+pub mod examination;
+mod frame_log;
+mod layout_files;
 pub mod params;
 pub mod plugin;
 pub mod session;

@@ -36,6 +36,8 @@ impl Shared {
             spectrum: Vec::new(),
             peaks: Vec::new(),
             other: None,
+            findings: Arc::from([]),
+            doctor_heard_s: 0.0,
             tracks: Vec::new(),
             active: false,
             levels_db: Vec::new(),

@@ -65,9 +65,7 @@ pub(super) fn products(phat: &[Complex32], bins: usize, out: &mut Vec<f32>) {
     let rows = || phat.chunks_exact(bins);
     out.clear();
     for a in rows() {
-        out.extend(rows().map(|b| {
-            a.iter().zip(b).map(|(a, b)| a.re * b.re + a.im * b.im).sum::<f32>() / bins as f32
-        }));
+        out.extend(rows().map(|b| a.iter().zip(b).map(|(a, b)| a.re * b.re + a.im * b.im).sum::<f32>() / bins as f32));
     }
 }
 
@@ -99,10 +97,8 @@ mod tests {
     #[test]
     fn coincident_channels_fit_with_their_signs() {
         let signs = [1.0f32, -1.0, 1.0, -1.0, -1.0];
-        let phat: Vec<_> = signs
-            .iter()
-            .flat_map(|s| (0..40).map(move |k| Complex32::from_polar(1.0, (k * k) as f32) * *s))
-            .collect();
+        let phat: Vec<_> =
+            signs.iter().flat_map(|s| (0..40).map(move |k| Complex32::from_polar(1.0, (k * k) as f32) * *s)).collect();
         let mut found = Vec::new();
         products(&phat, 40, &mut found);
         let (fit, bits) = coincident(&found, 5);

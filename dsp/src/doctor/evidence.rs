@@ -115,9 +115,8 @@ impl Evidence {
         let mut places: Vec<(Direction, Vec<usize>)> = Vec::new();
         for (index, moment) in self.moments().enumerate() {
             let direction = directions[moment.fit.direction];
-            let nearest = places.iter_mut().min_by(|a, b| {
-                direction.angle_to_rad(&a.0).total_cmp(&direction.angle_to_rad(&b.0))
-            });
+            let nearest =
+                places.iter_mut().min_by(|a, b| direction.angle_to_rad(&a.0).total_cmp(&direction.angle_to_rad(&b.0)));
             match nearest {
                 Some((place, moments)) if direction.angle_to_deg(place) < PLACES_APART_DEG => moments.push(index),
                 _ => places.push((direction, vec![index])),

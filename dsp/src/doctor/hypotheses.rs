@@ -260,6 +260,10 @@ fn frame_of(positions: &[[f64; 3]]) -> Option<([f64; 3], [f64; 3])> {
     // A perfect line has nothing across it; any direction will do.
     let aside = if axis[2].abs() < 0.9 { [0.0, 0.0, 1.0] } else { [1.0, 0.0, 0.0] };
     let spread = norm(positions.iter().map(|&p| off(p)).fold([0.0; 3], |b, p| if norm(p) > norm(b) { p } else { b }));
-    let across = if spread > 1e-9 { longest(&mut positions.iter().map(|&p| off(p))) } else { longest(&mut [off(aside)].into_iter()) }?;
+    let across = if spread > 1e-9 {
+        longest(&mut positions.iter().map(|&p| off(p)))
+    } else {
+        longest(&mut [off(aside)].into_iter())
+    }?;
     Some((axis, across))
 }

@@ -100,8 +100,7 @@ impl Levels {
         let below_db = channel.below / self.loud;
         let (mean, level) = (self.median / self.all, channel.level / self.all);
         let variance = self.median_square / self.all - mean * mean;
-        let follows = (variance > MOVES_DB * MOVES_DB)
-            .then(|| (channel.product / self.all - mean * level) / variance);
+        let follows = (variance > MOVES_DB * MOVES_DB).then(|| (channel.product / self.all - mean * level) / variance);
         (below_db < SILENT_DB || follows.is_some_and(|f| f < FOLLOWS)).then_some(Dead { below_db, follows })
     }
 

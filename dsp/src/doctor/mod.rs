@@ -32,10 +32,10 @@ use crate::direction::Direction;
 use crate::front_end::{FrontEndError, SampleRate};
 use coincidence::Copies;
 use evidence::{Evidence, Gain};
-pub use finding::{Finding, FindingKind, Remedy, Severity};
 use finding::channel_names;
-pub use geometry::{LEARNED_APERTURE_M, geometry};
+pub use finding::{Finding, FindingKind, Remedy, Severity};
 use geometry::is_mirror;
+pub use geometry::{LEARNED_APERTURE_M, geometry};
 use hypotheses::{Fitting, Hypothesis, LANES};
 use levels::Levels;
 use moments::{HOP_S, Moments};
@@ -134,8 +134,8 @@ impl Doctor {
         let aperture_m = array.aperture_m();
         let highest_hz = (APERTURE_HZ_M / aperture_m).clamp(LEAST_HIGHEST_HZ, HIGHEST_HZ);
         let frequencies_hz = frequencies_hz(highest_hz);
-        let moments = Moments::new(rate, array, &frequencies_hz)
-            .map_err(|e| DoctorError::FrontEnd(FrontEndError::Bins(e)))?;
+        let moments =
+            Moments::new(rate, array, &frequencies_hz).map_err(|e| DoctorError::FrontEnd(FrontEndError::Bins(e)))?;
         let fitting = Fitting::new(array, &frequencies_hz, speed_m_s);
         let places = array.relative_positions_m();
         let mirrors = fitting.hypotheses().iter().map(|h| match *h {
@@ -268,7 +268,8 @@ impl Doctor {
                 continue;
             }
             // The one whose delays fit its place best is genuine.
-            let genuine = group.iter().copied().max_by(|&a, &b| self.evidence.capsule(a).total_cmp(&self.evidence.capsule(b)));
+            let genuine =
+                group.iter().copied().max_by(|&a, &b| self.evidence.capsule(a).total_cmp(&self.evidence.capsule(b)));
             let of = |capsules: &mut dyn Iterator<Item = usize>| {
                 let mut channels: Vec<_> = capsules.map(|c| self.channels[c]).collect();
                 channels.sort_unstable();
@@ -411,12 +412,28 @@ impl Doctor {
         let d = Gain::of(e.moments().map(|m| f64::from(m.coincident - m.fit.stated)));
         let mut patterns = std::collections::BTreeMap::new();
         e.moments().for_each(|m| *patterns.entry(m.signs).or_insert(0) += 1);
-        let mut g: Vec<_> = (0..self.fitting.hypotheses().len()).map(|h| (self.fitting.hypotheses()[h], e.gain(h, self.mirrors[h]))).collect();
+        let mut g: Vec<_> = (0..self.fitting.hypotheses().len())
+            .map(|h| (self.fitting.hypotheses()[h], e.gain(h, self.mirrors[h])))
+            .collect();
         g.sort_by(|a, b| b.1.mean.total_cmp(&a.1.mean));
         let turn = g.iter().find(|g| matches!(g.0, Hypothesis::Turn(_))).unwrap();
         let levels: Vec<_> = (0..self.channels.len()).map(|c| self.levels.raw(c)).collect();
         let follow = levels.iter().map(|l| l.1).fold(9.0, f64::min);
         let sd = levels[0].2;
-        format!("n {n} places {} stated {:.2} coin {coin:.2} t {:.1} patterns {:?} | best {:?} {:.4} t {:.1} of {}| turn {:?} {:.3} t {:.1} | follow>= {follow:.2} sd {sd:.1} heard {:.1}", self.places(), e.stated(), d.t, patterns.values().collect::<Vec<_>>(), g[0].0, g[0].1.mean, g[0].1.t, g[0].1.of, turn.0, turn.1.mean, turn.1.t, self.heard_s())
+        format!(
+            "n {n} places {} stated {:.2} coin {coin:.2} t {:.1} patterns {:?} | best {:?} {:.4} t {:.1} of {}| turn {:?} {:.3} t {:.1} | follow>= {follow:.2} sd {sd:.1} heard {:.1}",
+            self.places(),
+            e.stated(),
+            d.t,
+            patterns.values().collect::<Vec<_>>(),
+            g[0].0,
+            g[0].1.mean,
+            g[0].1.t,
+            g[0].1.of,
+            turn.0,
+            turn.1.mean,
+            turn.1.t,
+            self.heard_s()
+        )
     }
 }

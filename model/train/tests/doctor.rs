@@ -127,7 +127,10 @@ fn pair_to_swap(case: u64, array: &MicArray) -> (usize, usize) {
     for _ in 0..100 {
         let (a, b) = (rng.random_range(0..c), rng.random_range(0..c));
         let mut told: Vec<Capsule> = array.capsules().to_vec();
-        if a < b && { told.swap(a, b); true } {
+        if a < b && {
+            told.swap(a, b);
+            true
+        } {
             return (a, b);
         }
     }
@@ -173,7 +176,9 @@ fn one_place_alone_proves_nothing() {
         println!("{case} one place");
         let mut channels = recorded(scene(case, array.clone(), Places::One));
         let found = findings(&array, &channels);
-        if !found.is_empty() { println!("  CLEAN {found:?}"); }
+        if !found.is_empty() {
+            println!("  CLEAN {found:?}");
+        }
         let (a, b) = pair_to_swap(case, &array);
         channels.swap(a, b);
         let found = findings(&array, &channels);
@@ -193,13 +198,22 @@ fn faults() {
         let mut parts = scene(case, array.clone(), Places::Many);
         parts.imperfections.dead = 1;
         let dead = recorded(parts);
-        println!("  dead: {:?}", findings(&array, &dead).iter().map(|f| (f.kind, f.channels.clone(), f.evidence.clone())).collect::<Vec<_>>());
+        println!(
+            "  dead: {:?}",
+            findings(&array, &dead)
+                .iter()
+                .map(|f| (f.kind, f.channels.clone(), f.evidence.clone()))
+                .collect::<Vec<_>>()
+        );
         let mut x = channels.clone();
         x[ill].iter_mut().for_each(|x| *x = -*x);
         println!("  inverted {ill}: {:?}", kinds(&findings(&array, &x)));
         let mut x = channels.clone();
         x[ill] = channels[(ill + 1) % c].iter().map(|x| x * -0.3).collect();
-        println!("  copy {ill}: {:?}", findings(&array, &x).iter().map(|f| (f.kind, f.channels.clone(), f.remedy.clone())).collect::<Vec<_>>());
+        println!(
+            "  copy {ill}: {:?}",
+            findings(&array, &x).iter().map(|f| (f.kind, f.channels.clone(), f.remedy.clone())).collect::<Vec<_>>()
+        );
         let mut x = channels.clone();
         let top = x[ill].iter().fold(0.0f32, |m, x| m.max(x.abs())) * 0.4;
         x[ill].iter_mut().for_each(|x| *x = x.clamp(-top, top));
@@ -218,7 +232,11 @@ fn ambix(case: u64) -> Vec<Vec<f32>> {
     let render = |pattern| {
         let parts = SceneParts { pattern, imperfections: Default::default(), ..parts.clone() };
         let rendered = Scene::new(parts).unwrap().render();
-        rendered.channels.iter().map(|c| c.iter().map(|x| x / rendered.gain as f32).collect::<Vec<_>>()).collect::<Vec<_>>()
+        rendered
+            .channels
+            .iter()
+            .map(|c| c.iter().map(|x| x / rendered.gain as f32).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
     };
     let pressure = render(CapsulePattern::Pressure);
     let mut gradient = render(CapsulePattern::Axes { alpha: 0.0, axes });
@@ -231,7 +249,9 @@ fn ambix(case: u64) -> Vec<Vec<f32>> {
 #[test]
 fn tetrahedra() {
     for case in cases() {
-        let array = presets::find(["a-format-tetrahedron", "zoom-h3-vr", "soundfield-sps200"][case as usize % 3]).unwrap().array;
+        let array = presets::find(["a-format-tetrahedron", "zoom-h3-vr", "soundfield-sps200"][case as usize % 3])
+            .unwrap()
+            .array;
         let mut parts = scene(case, array.clone(), Places::Many);
         parts.pattern = CapsulePattern::Outward { alpha: [0.5, 0.4, 0.6][case as usize % 3] };
         let truth = Scene::new(parts.clone()).unwrap().truth();

@@ -1,7 +1,7 @@
 //! What can be done with the whole array: undo, add, generate, turn, mirror, scale, centre.
 
 use egui::{RichText, Ui};
-use spherescope_dsp::layout_edit::{self, Axis};
+use spherescope_dsp::layout_edit::{Axis, shapes};
 use spherescope_dsp::{MicArray, array::ArrayError};
 
 use crate::edits::{self, Editor};
@@ -46,15 +46,15 @@ impl Generator {
     /// The array that it stands for.
     fn array(&self) -> Result<MicArray, ArrayError> {
         match self.shape {
-            Shape::Ring => layout_edit::ring(self.count, self.radius_m),
-            Shape::Line => layout_edit::line_of_length(self.count, 2.0 * self.radius_m),
+            Shape::Ring => shapes::ring(self.count, self.radius_m),
+            Shape::Line => shapes::line_of_length(self.count, 2.0 * self.radius_m),
             Shape::Grid => {
                 let columns = (self.count as f64).sqrt().ceil().max(1.0) as usize;
                 let rows = self.count.div_ceil(columns);
-                layout_edit::grid(rows, columns, 2.0 * self.radius_m / (columns.max(2) - 1) as f64)
+                shapes::grid(rows, columns, 2.0 * self.radius_m / (columns.max(2) - 1) as f64)
             }
-            Shape::Tetrahedron => layout_edit::tetrahedron(self.radius_m),
-            Shape::Sphere => layout_edit::fibonacci_sphere(self.count, self.radius_m),
+            Shape::Tetrahedron => shapes::tetrahedron(self.radius_m),
+            Shape::Sphere => shapes::fibonacci_sphere(self.count, self.radius_m),
         }
     }
 }
@@ -125,8 +125,9 @@ pub(crate) fn tools(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, e
             size: 12.5,
             colour: theme::TEXT,
         };
-        let typed =
-            number_field::show(ui, rect, "turn", look, &mut state.cache.typing, |t| number_field::within(t, 0.1, 360.0));
+        let typed = number_field::show(ui, rect, "turn", look, &mut state.cache.typing, |t| {
+            number_field::within(t, 0.1, 360.0)
+        });
         if let Some(typed) = typed {
             state.cache.turn_deg = typed;
         }
@@ -171,7 +172,7 @@ pub(crate) fn tools(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, e
 
 fn generator(ui: &mut Ui, state: &mut ViewState, editor: &mut Editor<'_>) {
     let open = state.cache.generator.open;
-    let name = if open { "Generate ▴" } else { "Generate ▾" };
+    let name = if open { "Close generator" } else { "Generate…" };
     if ui.button(RichText::new(name).size(12.5)).on_hover_text("Make an array of a simple shape").clicked() {
         state.cache.generator.open = !open;
     }
@@ -192,19 +193,15 @@ fn generator(ui: &mut Ui, state: &mut ViewState, editor: &mut Editor<'_>) {
     ui.horizontal(|ui| {
         let unit = state.length_unit;
         let radius = crate::text::fixed(state.cache.generator.radius_m / unit.metres(), unit.decimals());
-        let half = if matches!(state.cache.generator.shape, Shape::Line | Shape::Grid) { "half width" } else { "radius" };
+        let half =
+            if matches!(state.cache.generator.shape, Shape::Line | Shape::Grid) { "half width" } else { "radius" };
         let count = state.cache.generator.count.to_string();
-        let mut field = |ui: &mut Ui, name: &str, shown: &str, typing: &mut _, low: f64, high: f64| {
+        let field = |ui: &mut Ui, name: &str, shown: &str, typing: &mut _, low: f64, high: f64| {
             ui.label(RichText::new(name).size(12.0).color(theme::DIM));
             let (rect, _) = ui.allocate_exact_size(egui::vec2(52.0, theme::HIT), egui::Sense::hover());
             ui.painter().rect_filled(rect, theme::ROUND, theme::SUNKEN);
-            let look = number_field::Look {
-                name,
-                shown,
-                align: egui::Align2::CENTER_CENTER,
-                size: 12.5,
-                colour: theme::TEXT,
-            };
+            let look =
+                number_field::Look { name, shown, align: egui::Align2::CENTER_CENTER, size: 12.5, colour: theme::TEXT };
             number_field::show(ui, rect, name.to_owned(), look, typing, |t| number_field::within(t, low, high))
         };
         if state.cache.generator.shape != Shape::Tetrahedron
@@ -223,4 +220,3 @@ fn generator(ui: &mut Ui, state: &mut ViewState, editor: &mut Editor<'_>) {
         editor.apply("Generate", None, made);
     }
 }
-

@@ -19,9 +19,8 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
     if radius < 12.0 {
         return;
     }
-    let response = ui
-        .interact(rect, ui.scope_id().with("array"), Sense::click_and_drag())
-        .on_hover_cursor(CursorIcon::Grab);
+    let response =
+        ui.interact(rect, ui.scope_id().with("array"), Sense::click_and_drag()).on_hover_cursor(CursorIcon::Grab);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Array in space"));
     let view = Globe::new(rect.center(), radius, state.array_yaw_deg, state.array_pitch_deg);
     let layout = input.layout;
@@ -113,7 +112,13 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
         painter.circle_stroke(at, size, edge);
         let colour = if chosen { Color32::WHITE } else { theme::with_alpha(theme::TEXT, (110.0 + 145.0 * near) as u8) };
         let label = at + vec2(size + 3.0, -size - 1.0);
-        painter.text(label, Align2::LEFT_CENTER, capsule.channel + 1, theme::bold(if many { 10.0 } else { 11.5 }), colour);
+        painter.text(
+            label,
+            Align2::LEFT_CENTER,
+            capsule.channel + 1,
+            theme::bold(if many { 10.0 } else { 11.5 }),
+            colour,
+        );
     }
     scale_bar(&painter, rect, reach_m, radius);
     let hint = "Drag a capsule to move it, elsewhere to turn · wheel: zoom · double-click: reset";

@@ -157,15 +157,13 @@ pub(crate) fn table(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, e
             }
             capsule_row(ui, row, &ends, state, input, editor, (index, capsule), chosen);
             let health = &input.snapshot.health;
-            response.on_hover_text(
-                match capsules::signal(capsule, health.bus_channels, &input.snapshot.levels_db) {
-                    Signal::Muted => "Muted: takes no part".to_owned(),
-                    Signal::Missing => format!("The bus has no channel {}", capsule.channel + 1),
-                    Signal::Unknown => "No level yet".to_owned(),
-                    Signal::Level(l) if l > -0.3 => format!("{}: clipped", text::level(l)),
-                    Signal::Level(l) => text::level(l),
-                },
-            );
+            response.on_hover_text(match capsules::signal(capsule, health.bus_channels, &input.snapshot.levels_db) {
+                Signal::Muted => "Muted: takes no part".to_owned(),
+                Signal::Missing => format!("The bus has no channel {}", capsule.channel + 1),
+                Signal::Unknown => "No level yet".to_owned(),
+                Signal::Level(l) if l > -0.3 => format!("{}: clipped", text::level(l)),
+                Signal::Level(l) => text::level(l),
+            });
         }
     });
 }
@@ -213,10 +211,9 @@ fn capsule_row(
         Rect::from_min_max(pos2(row.left() + from, row.top()), pos2(row.left() + to, row.bottom()))
     };
     let shown = (capsule.channel + 1).to_string();
-    let look = |name, shown, colour| number_field::Look { name, shown, align: Align2::RIGHT_CENTER, size: 12.0, colour };
     let name = format!("Capsule {} channel", index + 1);
     let typing = &mut state.cache.typing;
-    let field = look(&name, &shown, colour);
+    let field = cell_look(&name, &shown, colour);
     let channels = |text: &str| number_field::within(text, 1.0, 64.0).map(|v| v.round() as usize - 1);
     if let Some(channel) = number_field::show(ui, cell(0.0, ends[0]), (index, "channel"), field, typing, channels) {
         editor.apply("Channel", None, input.layout.with_channel(index, channel));
@@ -224,16 +221,22 @@ fn capsule_row(
     for (i, axis) in state.coordinates.axes().into_iter().enumerate() {
         let shown = axis.written(axis.of(capsule.position_m), state.length_unit);
         let name = format!("Capsule {} {}", index + 1, axis.name());
-        let field = look(&name, &shown, colour);
+        let field = cell_look(&name, &shown, colour);
         let unit = state.length_unit;
         let rect = cell(ends[i], ends[i + 1]);
-        let typed = number_field::show(ui, rect, (index, axis), field, &mut state.cache.typing, |t| axis.parse(t, unit));
+        let typed =
+            number_field::show(ui, rect, (index, axis), field, &mut state.cache.typing, |t| axis.parse(t, unit));
         if let Some(value) = typed {
             let place = axis.set(capsule.position_m, value);
             editor.apply("Move capsule", None, input.layout.with_position(index, place));
         }
     }
     level(ui, row, ends, signal);
+}
+
+/// How a number of the table looks.
+fn cell_look<'a>(name: &'a str, shown: &'a str, colour: Color32) -> number_field::Look<'a> {
+    number_field::Look { name, shown, align: Align2::RIGHT_CENTER, size: 12.0, colour }
 }
 
 fn level(ui: &Ui, row: Rect, ends: &[f32; 5], signal: Signal) {
@@ -260,7 +263,9 @@ pub(crate) fn chosen(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, 
     let layout = input.layout;
     let count = layout.capsules().len();
     let Some((index, capsule)) = state.cache.capsule.and_then(|i| Some((i, layout.capsules().get(i)?))) else {
-        ui.label(RichText::new("Choose a capsule to move it, or click a number to type it").size(12.0).color(theme::DIM));
+        ui.label(
+            RichText::new("Choose a capsule to move it, or click a number to type it").size(12.0).color(theme::DIM),
+        );
         return;
     };
     ui.label(RichText::new(format!("Capsule {} of {count}", index + 1)).font(theme::bold(12.5)));
@@ -284,7 +289,8 @@ pub(crate) fn chosen(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, 
         let value = axis.of(capsule.position_m);
         let suffix = if axis.is_angle() { "°".to_owned() } else { format!(" {}", unit.name()) };
         let shown = axis.written(value, unit) + &suffix;
-        let hint = if axis.is_angle() { "Steps of 1°, with Shift of 0.1°" } else { "Steps of 1 mm, with Shift of 0.1 mm" };
+        let hint =
+            if axis.is_angle() { "Steps of 1°, with Shift of 0.1°" } else { "Steps of 1 mm, with Shift of 0.1 mm" };
         let row = Row { name: axis.name(), hint, shown: &shown };
         let (target, key) = match stepper(ui, (index, axis, "chosen"), row, state, |t| axis.parse(t, unit)) {
             Some(Step::To(value)) => (value, None),
@@ -316,9 +322,10 @@ pub(crate) fn chosen(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, 
         if button("Delete", "Take this capsule out of the layout", count > 2) {
             editor.apply("Delete capsule", None, layout.without_capsule(index));
         }
-        for (name, hint, up) in
-            [("▲", "Earlier in the list; the channel stays", true), ("▼", "Later in the list; the channel stays", false)]
-        {
+        for (name, hint, up) in [
+            ("▲", "Earlier in the list; the channel stays", true),
+            ("▼", "Later in the list; the channel stays", false),
+        ] {
             let to = index.checked_add_signed(if up { -1 } else { 1 }).filter(|to| *to < count);
             if button(name, hint, to.is_some())
                 && let Some(to) = to
@@ -345,7 +352,7 @@ enum Step {
 
 fn stepper(
     ui: &mut Ui,
-    salt: impl std::hash::Hash + Copy + std::fmt::Debug,
+    salt: impl egui::AsIdSalt + Copy,
     row: Row<'_>,
     state: &mut ViewState,
     parse: impl Fn(&str) -> Result<f64, String>,
@@ -360,8 +367,7 @@ fn stepper(
     let plus = Rect::from_min_size(pos2(number.right() + 2.0, rect.top() + 1.0), vec2(24.0, 20.0));
     let mut step = None;
     for (at, up, sign) in [(minus, false, "Lower"), (plus, true, "Raise")] {
-        let id = (egui::Id::new(salt), up);
-        let button = widgets::sign_button(ui, at, id, &format!("{sign} {}", row.name), true, |p, r, s| {
+        let button = widgets::sign_button(ui, at, (salt, up), &format!("{sign} {}", row.name), true, |p, r, s| {
             widgets::plus_or_minus(p, r, s, up);
         });
         if button.clicked() {
@@ -380,7 +386,7 @@ fn stepper(
         size: 12.5,
         colour: Color32::WHITE,
     };
-    let typed = number_field::show(ui, number, (egui::Id::new(salt), "number"), look, &mut state.cache.typing, parse);
+    let typed = number_field::show(ui, number, (salt, "number"), look, &mut state.cache.typing, parse);
     typed.map(Step::To).or(step)
 }
 

@@ -113,8 +113,6 @@ pub struct ParamChange {
 /// What the user asked for in a frame.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Take the preset with this identifier.
-    ChoosePreset(&'static str),
     /// Take this layout.
     SetLayout(MicArray),
     /// Read this file; its text comes back as [`ViewInput::opened`].

@@ -11,7 +11,8 @@ use crate::number_field;
 use crate::state::ViewState;
 use crate::theme;
 
-const HINT: &str = "JSON, CSV, IEM or SPARTA JSON, acoular XML:\nchannel,x_m,y_m,z_m\n0,0.010,0.0,0.0\n1,-0.010,0.0,0.0";
+const HINT: &str =
+    "JSON, CSV, IEM or SPARTA JSON, acoular XML:\nchannel,x_m,y_m,z_m\n0,0.010,0.0,0.0\n1,-0.010,0.0,0.0";
 
 impl LayoutEditor {
     /// With a text to start from.
@@ -135,7 +136,7 @@ fn closed(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>) {
         if ui.button("Edit as text…").on_hover_text("Change this array as text, or save it").clicked() {
             state.cache.editor = Some(LayoutEditor::with(input.layout.to_json()));
         }
-        let menu = ui.menu_button("Copy ▾", |ui| {
+        let menu = ui.menu_button("Copy…", |ui| {
             for format in LayoutFormat::ALL {
                 if ui.button(format.name()).clicked() {
                     ui.ctx().copy_text(format.write(input.layout));
@@ -184,7 +185,8 @@ fn radius(ui: &mut Ui, editor: &mut LayoutEditor, typing: &mut Option<number_fie
             size: 12.5,
             colour: theme::TEXT,
         };
-        if let Some(typed) = number_field::show(ui, rect, "radius", look, typing, |t| number_field::within(t, 1.0, 1e5)) {
+        if let Some(typed) = number_field::show(ui, rect, "radius", look, typing, |t| number_field::within(t, 1.0, 1e5))
+        {
             editor.radius_mm = Some(typed);
         }
         // Hosts may keep the keys: common sizes by the mouse.

@@ -54,7 +54,8 @@ use crate::edits::Editor;
 
 pub use colour_map::ColourMap;
 pub use input::{
-    Action, GRID_SIZES, Gesture, OpenedFile, ParamChange, ParamId, ParamValues, ViewInput, engine_of_value, engine_value,
+    Action, GRID_SIZES, Gesture, OpenedFile, ParamChange, ParamId, ParamValues, ViewInput, engine_of_value,
+    engine_value,
 };
 pub use picture::map_picture;
 pub use snapshot::{Health, Other, Snapshot};

@@ -9,14 +9,8 @@ use crate::state::ViewState;
 use crate::{theme, widgets};
 
 /// The parameters of a set, in the order in which they are set: the engine first, as the threshold may follow it.
-const SET: [ParamId; 6] = [
-    ParamId::Engine,
-    ParamId::Gate,
-    ParamId::Threshold,
-    ParamId::MaxSources,
-    ParamId::Smoothing,
-    ParamId::GridSize,
-];
+const SET: [ParamId; 6] =
+    [ParamId::Engine, ParamId::Gate, ParamId::Threshold, ParamId::MaxSources, ParamId::Smoothing, ParamId::GridSize];
 
 /// Values of all parameters of the analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,9 @@ use crate::input::{Action, Gesture, ParamChange, ParamId, ViewInput, engine_valu
 use crate::number_field::Typing;
 use crate::state::{Tab, ViewState};
 use crate::{
-    array_panel, array_tools, capsule_editor, display, doctor_panel, layout_editor, param_row, settings, stage, theme, widgets};
+    array_panel, array_tools, capsule_editor, display, doctor_panel, layout_editor, param_row, settings, stage, theme,
+    widgets,
+};
 
 /// Width of the panel beside the map.
 pub(crate) const WIDTH: f32 = 312.0;

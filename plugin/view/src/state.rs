@@ -209,7 +209,17 @@ pub struct Panels {
 
 impl Default for Panels {
     fn default() -> Self {
-        Self { side: true, sources: true, analysis: true, array: true, capsules: true, display: true, doctor: true, tools: false, history: true }
+        Self {
+            side: true,
+            sources: true,
+            analysis: true,
+            array: true,
+            capsules: true,
+            display: true,
+            doctor: true,
+            tools: false,
+            history: true,
+        }
     }
 }
 

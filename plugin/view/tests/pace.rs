@@ -23,6 +23,8 @@ fn snapshot(len: usize) -> Snapshot {
         peaks: vec![peak; 4],
         tracks: Vec::new(),
         other: None,
+        findings: Arc::from([]),
+        doctor_heard_s: 0.0,
         active: true,
         levels_db: vec![-20.0; 32],
         health: Health { bus_channels: 32, sample_rate_hz: 48_000.0, ..Default::default() },
@@ -51,6 +53,7 @@ impl Editor {
             presets: &presets,
             layout: &snapshot.array,
             params: ParamValues::default(),
+            opened: None,
             layout_error: None,
         };
         let mut took = Duration::ZERO;

@@ -1,5 +1,6 @@
 //! The editor drawn into pictures and looked at: is what is known where it must be, and does nothing bring it down?
 
+mod array;
 mod display;
 mod states;
 mod studio;

@@ -211,7 +211,7 @@ fn the_choice_of_arrays() {
     window.click_at(at);
     window.picture("presets");
     window.click("Zylia ZM-1");
-    assert_eq!(window.actions(), [Action::ChoosePreset("zylia-zm-1")]);
+    assert_eq!(window.actions(), [Action::SetLayout(presets::find("zylia-zm-1").unwrap().array)]);
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn steppers_and_sliders_ask_with_gestures() {
 #[test]
 fn a_pasted_layout_is_checked_and_taken() {
     let Some(mut window) = Window::open(Studio::scene(), SIZE, 1.0) else { return };
-    window.click("Paste…");
+    window.click("Import…");
     let type_text = |window: &mut Window, text: &str| {
         let field = window.field();
         window.click_at(field.center());
@@ -248,13 +248,13 @@ fn a_pasted_layout_is_checked_and_taken() {
     assert!(window.says("Line 3: expected a number for y_m"));
     window.click("Use this layout");
     assert_eq!(window.actions(), []);
-    window.click("Cancel");
-    window.click("Paste…");
+    window.click("Close");
+    window.click("Import…");
     let good = "channel,x_m,y_m,z_m\n0,0,0,0\n1,0.1,0,0\n2,0,0.1,0\n";
     type_text(&mut window, good);
     window.picture("paste-good");
     window.click("Use this layout");
-    assert_eq!(window.actions(), [Action::SetLayoutText(good.into())]);
+    assert_eq!(window.actions(), [Action::SetLayout(MicArray::from_text(good).unwrap())]);
 }
 
 #[test]

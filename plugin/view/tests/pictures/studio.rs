@@ -21,6 +21,7 @@ pub struct Studio {
     pub layout: MicArray,
     pub params: ParamValues,
     pub layout_error: Option<String>,
+    pub opened: Option<spherescope_view::OpenedFile>,
     pub state: ViewState,
     pub actions: Vec<Action>,
 }
@@ -75,6 +76,8 @@ impl Studio {
             peaks,
             tracks,
             other: None,
+            findings: Arc::from([]),
+            doctor_heard_s: 0.0,
             active: true,
             levels_db: (0..32)
                 .map(|i| -14.0 - 7.0 * (i as f32 * 0.8).sin() - if i == 20 { 60.0 } else { 0.0 })
@@ -89,7 +92,16 @@ impl Studio {
                 message: None,
             },
         };
-        Self { snapshot, presets, layout, params, layout_error: None, state: ViewState::default(), actions: Vec::new() }
+        Self {
+            snapshot,
+            presets,
+            layout,
+            params,
+            layout_error: None,
+            opened: None,
+            state: ViewState::default(),
+            actions: Vec::new(),
+        }
     }
 
     /// Three people around the array.
@@ -116,9 +128,17 @@ impl Studio {
             presets: &self.presets,
             layout: &self.layout,
             params: self.params,
+            opened: self.opened.as_ref(),
             layout_error: self.layout_error.as_deref(),
         };
-        self.actions.extend(draw(ui, &mut self.state, &input));
+        let actions = draw(ui, &mut self.state, &input);
+        for action in &actions {
+            // As the plugin does: the next frame has the new layout.
+            if let Action::SetLayout(array) = action {
+                self.layout = array.clone();
+            }
+        }
+        self.actions.extend(actions);
     }
 }
 
