@@ -10,6 +10,7 @@ pub mod direction;
 pub mod front_end;
 pub mod grid;
 pub mod harmonics;
+pub mod layout_edit;
 pub mod layout_file;
 pub mod nudft;
 pub mod peaks;
