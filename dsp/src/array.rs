@@ -62,6 +62,22 @@ pub enum ArrayError {
         /// The character.
         found: char,
     },
+    /// An operation on a capsule that the array lacks.
+    NoSuchCapsule {
+        /// Index asked for.
+        capsule: usize,
+        /// Capsules in the array.
+        capsules: usize,
+    },
+    /// A number that an operation or a shape cannot use.
+    Parameter {
+        /// What the number is, with its unit: `"radius in metres"`.
+        what: &'static str,
+        /// The values that can be used: `"a number above 0"`.
+        expected: &'static str,
+        /// The number given.
+        found: f64,
+    },
     /// Fewer than two capsules, or fewer than two that are not muted.
     TooFew {
         /// Capsules that are not muted.
@@ -117,7 +133,12 @@ impl ArrayError {
     /// Index of the capsule at fault (the later one of a pair), if one is.
     pub fn capsule(&self) -> Option<usize> {
         match *self {
-            Self::NameTooLong { .. } | Self::NameNotALine { .. } | Self::TooFew { .. } | Self::TooMany { .. } => None,
+            Self::NameTooLong { .. }
+            | Self::NameNotALine { .. }
+            | Self::NoSuchCapsule { .. }
+            | Self::Parameter { .. }
+            | Self::TooFew { .. }
+            | Self::TooMany { .. } => None,
             Self::NotFinite { capsule, .. }
             | Self::TooFar { capsule, .. }
             | Self::ChannelOutOfRange { capsule, .. } => Some(capsule),
@@ -135,6 +156,10 @@ impl fmt::Display for ArrayError {
             Self::NameNotALine { found } => {
                 write!(f, "expected a name in one line without control characters, found {found:?}")
             }
+            Self::NoSuchCapsule { capsule, capsules } => {
+                write!(f, "expected a capsule from 0 to {}, found {capsule}", capsules.saturating_sub(1))
+            }
+            Self::Parameter { what, expected, found } => write!(f, "{what}: expected {expected}, found {found}"),
             Self::TooFew { found } => write!(f, "expected at least 2 capsules that are not muted, found {found}"),
             Self::TooMany { found } => write!(f, "expected at most {MAX_CAPSULES} capsules, found {found}"),
             Self::NotFinite { capsule, axis, found } => {

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod front_end;
 pub mod grid;
 pub mod harmonics;
+pub mod layout_edit;
 pub mod layout_file;
 pub mod nudft;
 pub mod peaks;

@@ -385,3 +385,16 @@ fn names_have_limits() {
     assert!(array(&"a".repeat(MAX_NAME_CHARS + 1)).unwrap_err().to_string().contains("found 201"));
     assert!(array("a\tb").unwrap_err().to_string().contains("control"));
 }
+
+#[test]
+fn examples_in_the_documentation_are_read() {
+    let mut formats = Vec::new();
+    for block in include_str!("../../docs/arrays.md").split("\n```").skip(1).step_by(2) {
+        let (language, text) = block.split_once('\n').unwrap();
+        let array = MicArray::from_text(text).unwrap_or_else(|e| panic!("{e} in {text}"));
+        assert!(["json", "csv", "xml"].contains(&language));
+        assert!([2, 3].contains(&array.active_len()));
+        formats.push(LayoutFormat::recognise(text).unwrap());
+    }
+    assert!(LayoutFormat::ALL.iter().all(|f| formats.contains(f)), "{formats:?}");
+}
