@@ -103,9 +103,11 @@ pub(crate) fn tools(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, e
     let small = |name: &str| egui::Button::new(RichText::new(name).size(12.0));
     let line = |ui: &mut Ui, title: &str, add: &mut dyn FnMut(&mut Ui)| {
         ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
-            let label = RichText::new(title).size(12.5).color(theme::DIM);
-            ui.add_sized(egui::vec2(52.0, theme::HIT), egui::Label::new(label).halign(egui::Align::LEFT));
+            ui.spacing_mut().item_spacing.x = 3.0;
+            ui.spacing_mut().button_padding.x = 5.0;
+            let (label, _) = ui.allocate_exact_size(egui::vec2(44.0, theme::HIT), egui::Sense::hover());
+            let font = theme::regular(12.5);
+            widgets::elided(ui.painter(), label, egui::Align2::LEFT_CENTER, title, font, theme::DIM);
             add(ui);
         });
     };
@@ -117,7 +119,8 @@ pub(crate) fn tools(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, e
     let degrees = if state.cache.turn_deg > 0.0 { state.cache.turn_deg } else { 90.0 };
     line(ui, "Turn", &mut |ui| {
         let shown = format!("{}°", crate::text::fixed(degrees, 0));
-        let (rect, _) = ui.allocate_exact_size(egui::vec2(50.0, theme::HIT), egui::Sense::hover());
+        let (rect, _) = ui.allocate_exact_size(egui::vec2(44.0, theme::HIT), egui::Sense::hover());
+        ui.painter().rect_filled(rect, theme::ROUND, theme::SUNKEN);
         let look = number_field::Look {
             name: "Turn by",
             shown: &shown,

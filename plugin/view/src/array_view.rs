@@ -10,11 +10,14 @@ use crate::projection::Globe;
 use crate::state::ViewState;
 use crate::{text, theme};
 
+/// From this width of the window on, the chosen capsule's numbers stand in a card over the view.
+pub(crate) const CARD_FROM: f32 = 780.0;
+
 /// Distance in points within which a click takes a capsule.
 const REACH: f32 = 12.0;
 
 /// Draws the array into `rect` and moves capsules.
-pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput<'_>, editor: &mut Editor<'_>) {
+pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, input: &ViewInput<'_>, editor: &mut Editor<'_>) {
     let radius = (0.5 * rect.size().min_elem() - 34.0).clamp(0.0, 1500.0);
     if radius < 12.0 {
         return;
@@ -93,7 +96,10 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
         let capsule = &layout.capsules()[i];
         let near = 0.5 + 0.5 * depth.clamp(-1.0, 1.0);
         let size = (if many { 5.0 } else { 7.0 }) * (0.75 + 0.35 * near);
-        // A thread to the floor of the array's own height shows the depth.
+        // A thread to the floor shows where it hangs.
+        let foot = view.project([capsule.position_m[0], capsule.position_m[1], 0.0].map(|x| (x / reach_m) as f32)).0;
+        let thread = Stroke::new(1.0, Color32::from_white_alpha(if many { 14 } else { 26 }));
+        painter.line_segment([at, foot], thread);
         let signal = capsules::signal(capsule, input.snapshot.health.bus_channels, &input.snapshot.levels_db);
         match signal {
             Signal::Level(l) => {
@@ -120,12 +126,31 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
             colour,
         );
     }
+    if ui.ctx().content_rect().width() >= CARD_FROM {
+        card(ui, rect, state, input, editor);
+    }
     scale_bar(&painter, rect, reach_m, radius);
     let hint = "Drag a capsule to move it, elsewhere to turn · wheel: zoom · double-click: reset";
     if rect.width() > 460.0 {
         let at = rect.right_bottom() - vec2(4.0, 6.0);
         painter.text(at, Align2::RIGHT_BOTTOM, hint, theme::regular(11.0), theme::DIM);
     }
+}
+
+/// The chosen capsule's numbers in the upper right corner.
+fn card(ui: &mut Ui, rect: Rect, state: &mut ViewState, input: &ViewInput<'_>, editor: &mut Editor<'_>) {
+    if state.cache.capsule.is_none_or(|i| i >= input.layout.capsules().len()) {
+        return;
+    }
+    let at = Rect::from_min_size(pos2(rect.right() - 262.0, rect.top() + 10.0), vec2(252.0, 186.0));
+    ui.painter().rect_filled(at, 6, theme::with_alpha(theme::PANEL, 240));
+    ui.painter().rect_stroke(at, 6, Stroke::new(1.0, theme::LINE), egui::StrokeKind::Inside);
+    // What lies under the card is not for the array.
+    ui.interact(at, ui.scope_id().with("card ground"), Sense::click_and_drag());
+    let builder = egui::UiBuilder::new().id_salt("card").max_rect(at.shrink(10.0));
+    let mut part = ui.new_child(builder);
+    part.spacing_mut().item_spacing.y = 4.0;
+    capsule_editor::chosen(&mut part, state, input, editor);
 }
 
 /// Half the size of what is shown, in metres.

@@ -149,12 +149,13 @@ pub(crate) fn table(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, e
             if !ui.is_rect_visible(row) {
                 continue;
             }
+            // A click on one of its numbers chooses it, too.
+            if ui.rect_contains_pointer(row) && ui.input(|i| i.pointer.primary_clicked()) {
+                state.cache.capsule = Some(index);
+            }
             let chosen = state.cache.capsule == Some(index);
             let name = format!("Capsule {}", index + 1);
             response.widget_info(|| WidgetInfo::selected(Role::Row, true, chosen, &name));
-            if response.clicked() {
-                state.cache.capsule = (!chosen).then_some(index);
-            }
             capsule_row(ui, row, &ends, state, input, editor, (index, capsule), chosen);
             let health = &input.snapshot.health;
             response.on_hover_text(match capsules::signal(capsule, health.bus_channels, &input.snapshot.levels_db) {
@@ -263,9 +264,7 @@ pub(crate) fn chosen(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, 
     let layout = input.layout;
     let count = layout.capsules().len();
     let Some((index, capsule)) = state.cache.capsule.and_then(|i| Some((i, layout.capsules().get(i)?))) else {
-        ui.label(
-            RichText::new("Choose a capsule to move it, or click a number to type it").size(12.0).color(theme::DIM),
-        );
+        ui.label(RichText::new("Click a capsule to choose it, or a number to type it").size(12.0).color(theme::DIM));
         return;
     };
     ui.label(RichText::new(format!("Capsule {} of {count}", index + 1)).font(theme::bold(12.5)));
@@ -323,8 +322,8 @@ pub(crate) fn chosen(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, 
             editor.apply("Delete capsule", None, layout.without_capsule(index));
         }
         for (name, hint, up) in [
-            ("▲", "Earlier in the list; the channel stays", true),
-            ("▼", "Later in the list; the channel stays", false),
+            ("Up", "Earlier in the list; the channel stays", true),
+            ("Down", "Later in the list; the channel stays", false),
         ] {
             let to = index.checked_add_signed(if up { -1 } else { 1 }).filter(|to| *to < count);
             if button(name, hint, to.is_some())

@@ -175,7 +175,7 @@ fn text_area(ui: &mut Ui, editor: &mut LayoutEditor) {
 fn radius(ui: &mut Ui, editor: &mut LayoutEditor, typing: &mut Option<number_field::Typing>) {
     ui.horizontal(|ui| {
         ui.label(RichText::new("Radius in mm").size(12.0).color(theme::DIM));
-        let (rect, _) = ui.allocate_exact_size(vec2(72.0, theme::HIT), egui::Sense::hover());
+        let (rect, _) = ui.allocate_exact_size(vec2(52.0, theme::HIT), egui::Sense::hover());
         ui.painter().rect_filled(rect, theme::ROUND, theme::SUNKEN);
         let shown = editor.radius_mm.map_or_else(|| "?".to_owned(), |r| format!("{r}"));
         let look = number_field::Look {
@@ -190,6 +190,8 @@ fn radius(ui: &mut Ui, editor: &mut LayoutEditor, typing: &mut Option<number_fie
             editor.radius_mm = Some(typed);
         }
         // Hosts may keep the keys: common sizes by the mouse.
+        ui.spacing_mut().item_spacing.x = 3.0;
+        ui.spacing_mut().button_padding.x = 4.0;
         for mm in [10.0, 42.0, 50.0, 100.0] {
             if ui.button(RichText::new(format!("{mm}")).size(12.0)).clicked() {
                 editor.radius_mm = Some(mm);

@@ -8,8 +8,8 @@ use crate::input::{Action, Gesture, ParamChange, ParamId, ViewInput, engine_valu
 use crate::number_field::Typing;
 use crate::state::{Tab, ViewState};
 use crate::{
-    array_panel, array_tools, capsule_editor, display, doctor_panel, layout_editor, param_row, settings, stage, theme,
-    widgets,
+    array_panel, array_tools, array_view, capsule_editor, display, doctor_panel, layout_editor, param_row, settings,
+    stage, theme, widgets,
 };
 
 /// Width of the panel beside the map.
@@ -31,7 +31,10 @@ pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, input: &ViewI
             if widgets::section(ui, "Array", &remark, &mut open) {
                 array_panel::choice(ui, state, input, &mut editor);
                 layout_editor::show(ui, state, input, &mut editor, actions);
-                array_tools::history_buttons(ui, state, input, &mut editor, actions);
+                ui.horizontal(|ui| {
+                    ui.spacing_mut().item_spacing.x = 6.0;
+                    array_tools::history_buttons(ui, state, input, &mut editor, actions);
+                });
                 array_panel::edit_error(ui, state, input);
             }
             state.panels.array = open;
@@ -54,7 +57,10 @@ pub(crate) fn draw(ui: &mut Ui, rect: Rect, state: &mut ViewState, input: &ViewI
             let needed = input.layout.channels_needed();
             let mut open = state.panels.capsules;
             if widgets::section(ui, "Capsules", &format!("channels 1–{needed}"), &mut open) {
-                capsule_editor::chosen(ui, state, input, &mut editor);
+                // Where there is room it stands beside the array in space.
+                if ui.ctx().content_rect().width() < array_view::CARD_FROM {
+                    capsule_editor::chosen(ui, state, input, &mut editor);
+                }
                 capsule_editor::table(ui, state, input, &mut editor);
             }
             state.panels.capsules = open;
