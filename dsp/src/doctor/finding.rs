@@ -51,10 +51,7 @@ pub enum FindingKind {
 impl FindingKind {
     /// Whether the finding comes from the sound; the others come from the layout alone.
     pub fn is_heard(self) -> bool {
-        matches!(
-            self,
-            Self::Dead | Self::Clipped | Self::Duplicated | Self::Inverted | Self::Swapped | Self::Ambisonic
-        )
+        matches!(self, Self::Dead | Self::Clipped | Self::Duplicated | Self::Inverted | Self::Swapped | Self::Ambisonic)
     }
 }
 

@@ -38,6 +38,8 @@ const TOLD_CHORD: f64 = 0.6;
 pub(super) struct Fit {
     /// The stated layout's, −1/(C − 1) … 1.
     pub stated: f32,
+    /// The same over all directions, wherever the talker is told to be.
+    pub free: f32,
     /// Where that is best, index into the grid.
     pub direction: usize,
     /// Every hypothesis' fit over the stated layout's, `[H]`.
@@ -53,8 +55,8 @@ pub(super) struct Fitting {
     grid: Grid,
     extent: Extent,
     positions: Vec<[f64; 3]>,
-    /// Indices of the directions that are looked at.
-    allowed: Vec<usize>,
+    /// Whether each direction is looked at, `[Q]`; some are.
+    allowed: Vec<bool>,
     /// Conjugate phases, `[Q][C][2][K]` flattened: all real parts of a capsule, then the imaginary ones.
     steering: Vec<f32>,
     hypotheses: Vec<Hypothesis>,
@@ -82,7 +84,7 @@ impl Fitting {
         Self {
             capsules,
             bins,
-            allowed: (0..grid.len()).collect(),
+            allowed: vec![true; grid.len()],
             grid,
             extent: array.extent(),
             positions,
@@ -118,10 +120,9 @@ impl Fitting {
             let apart = std::array::from_fn(|i| d.unit()[i] - told.unit()[i]);
             square(apart) <= TOLD_CHORD * TOLD_CHORD * spread / rank
         };
-        let directions = self.grid.directions();
-        self.allowed = (0..directions.len()).filter(|&q| told.is_none_or(|t| near(&directions[q], &t))).collect();
-        if let (Some(told), true) = (told, self.allowed.is_empty()) {
-            self.allowed.push(self.grid.nearest(&told));
+        self.allowed = self.grid.directions().iter().map(|d| told.is_none_or(|t| near(d, &t))).collect();
+        if let (Some(told), false) = (told, self.allowed.contains(&true)) {
+            self.allowed[self.grid.nearest(&told)] = true;
         }
     }
 
@@ -139,11 +140,14 @@ impl Fitting {
         }
         // The stated layout over the whole grid.
         self.responses.clear();
-        for i in 0..self.allowed.len() {
-            let q = self.allowed[i];
+        let mut free = f32::NEG_INFINITY;
+        for q in 0..self.grid.len() {
             self.steer(&x, q);
             let power: f32 = self.sum.iter().map(|s| s * s).sum();
-            self.responses.push((power, q));
+            free = free.max(power);
+            if self.allowed[q] {
+                self.responses.push((power, q));
+            }
         }
         self.responses.sort_by(|a, b| b.0.total_cmp(&a.0));
         let (best, direction) = self.responses[0];
@@ -151,6 +155,7 @@ impl Fitting {
         let capsules = c_len as f32;
         let per_pair = 1.0 / (capsules * (capsules - 1.0));
         fit.stated = (best - capsules) * per_pair;
+        fit.free = (free - capsules) * per_pair;
 
         let kept = (STEPS / self.hypotheses.len()).max(FEWEST_DIRECTIONS).min(self.responses.len());
         fit.gains.clear();
@@ -208,11 +213,11 @@ fn power_with_swap(y: &[f32], [xa, xb]: [&[f32]; 2], [sa, sb]: [&[f32]; 2]) -> f
     let mut power = [0.0f32; LANES];
     let half = y.len() / 2;
     for at in (0..half).step_by(LANES) {
-        let re = |v: &[f32]| -> [f32; LANES] { std::array::from_fn(|l| v[at..at + LANES][l]) };
-        let im = |v: &[f32]| -> [f32; LANES] { std::array::from_fn(|l| v[half + at..half + at + LANES][l]) };
-        let (yr, yi) = (re(y), im(y));
-        let (ar, ai, br, bi) = (re(xa), im(xa), re(xb), im(xb));
-        let (tr, ti, ur, ui) = (re(sa), im(sa), re(sb), im(sb));
+        // Slices of a known length, so that all lanes are computed at once.
+        let (re, im) = (at..at + LANES, half + at..half + at + LANES);
+        let (yr, yi) = (&y[re.clone()], &y[im.clone()]);
+        let (ar, ai, br, bi) = (&xa[re.clone()], &xa[im.clone()], &xb[re.clone()], &xb[im.clone()]);
+        let (tr, ti, ur, ui) = (&sa[re.clone()], &sa[im.clone()], &sb[re], &sb[im]);
         for l in 0..LANES {
             let (dr, di) = (ar[l] - br[l], ai[l] - bi[l]);
             let (er, ei) = (tr[l] - ur[l], ti[l] - ui[l]);
@@ -242,7 +247,8 @@ fn grid_for(array: &MicArray, positions: &[[f64; 3]]) -> Grid {
         }
         _ => sphere().map(|g| g.directions().to_vec()).unwrap_or_default(),
     };
-    Grid::from_directions(directions).unwrap_or_else(|_| unreachable!())
+    // Never empty; the front stands in for what cannot happen.
+    Grid::from_directions(directions).or_else(|_| Grid::from_directions(vec![Direction::FRONT])).expect("one direction")
 }
 
 /// A unit vector along the longest extent of points about their centroid, and one across it, towards the point farthest from that axis.
@@ -260,6 +266,10 @@ fn frame_of(positions: &[[f64; 3]]) -> Option<([f64; 3], [f64; 3])> {
     // A perfect line has nothing across it; any direction will do.
     let aside = if axis[2].abs() < 0.9 { [0.0, 0.0, 1.0] } else { [1.0, 0.0, 0.0] };
     let spread = norm(positions.iter().map(|&p| off(p)).fold([0.0; 3], |b, p| if norm(p) > norm(b) { p } else { b }));
-    let across = if spread > 1e-9 { longest(&mut positions.iter().map(|&p| off(p))) } else { longest(&mut [off(aside)].into_iter()) }?;
+    let across = if spread > 1e-9 {
+        longest(&mut positions.iter().map(|&p| off(p)))
+    } else {
+        longest(&mut [off(aside)].into_iter())
+    }?;
     Some((axis, across))
 }
