@@ -52,7 +52,8 @@ pub(super) struct Fit {
 pub(super) struct Fitting {
     capsules: usize,
     bins: usize,
-    grid: Grid,
+    /// `[Q]`, never empty.
+    directions: Vec<Direction>,
     extent: Extent,
     positions: Vec<[f64; 3]>,
     /// Whether each direction is looked at, `[Q]`; some are.
@@ -70,9 +71,9 @@ impl Fitting {
     pub fn new(array: &MicArray, frequencies_hz: &[f64], speed_m_s: f64) -> Self {
         let positions = array.relative_positions_m();
         let (capsules, bins) = (positions.len(), frequencies_hz.len());
-        let grid = grid_for(array, &positions);
-        let mut steering = Vec::with_capacity(grid.len() * capsules * 2 * bins);
-        for d in grid.directions() {
+        let directions = directions_for(array, &positions);
+        let mut steering = Vec::with_capacity(directions.len() * capsules * 2 * bins);
+        for d in &directions {
             for p in &positions {
                 let turns = dot(*p, d.unit()) / speed_m_s * std::f64::consts::TAU;
                 steering.extend(frequencies_hz.iter().map(|f| (f * turns).cos() as f32));
@@ -84,8 +85,8 @@ impl Fitting {
         Self {
             capsules,
             bins,
-            allowed: vec![true; grid.len()],
-            grid,
+            allowed: vec![true; directions.len()],
+            directions,
             extent: array.extent(),
             positions,
             steering,
@@ -102,8 +103,8 @@ impl Fitting {
     }
 
     /// The directions.
-    pub fn grid(&self) -> &Grid {
-        &self.grid
+    pub fn directions(&self) -> &[Direction] {
+        &self.directions
     }
 
     /// Looks only around a direction, and around those that the array can't tell from it; `None` looks everywhere again.
@@ -120,9 +121,10 @@ impl Fitting {
             let apart = std::array::from_fn(|i| d.unit()[i] - told.unit()[i]);
             square(apart) <= TOLD_CHORD * TOLD_CHORD * spread / rank
         };
-        self.allowed = self.grid.directions().iter().map(|d| told.is_none_or(|t| near(d, &t))).collect();
-        if let (Some(told), false) = (told, self.allowed.contains(&true)) {
-            self.allowed[self.grid.nearest(&told)] = true;
+        self.allowed = self.directions.iter().map(|d| told.is_none_or(|t| near(d, &t))).collect();
+        if !self.allowed.contains(&true) {
+            // Nowhere near enough, which no grid as fine as these has: better everywhere than nowhere.
+            self.allowed.fill(true);
         }
     }
 
@@ -141,7 +143,7 @@ impl Fitting {
         // The stated layout over the whole grid.
         self.responses.clear();
         let mut free = f32::NEG_INFINITY;
-        for q in 0..self.grid.len() {
+        for q in 0..self.directions.len() {
             self.steer(&x, q);
             let power: f32 = self.sum.iter().map(|s| s * s).sum();
             free = free.max(power);
@@ -230,9 +232,9 @@ fn power_with_swap(y: &[f32], [xa, xb]: [&[f32]; 2], [sa, sb]: [&[f32]; 2]) -> f
 }
 
 /// Directions that the array can tell apart: the sphere, the half of it on one side of a plane, or an arc from end to end of a line.
-fn grid_for(array: &MicArray, positions: &[[f64; 3]]) -> Grid {
-    let sphere = || Grid::fibonacci(DIRECTIONS);
-    let directions: Vec<Direction> = match (array.extent(), frame_of(positions)) {
+fn directions_for(array: &MicArray, positions: &[[f64; 3]]) -> Vec<Direction> {
+    let sphere = || Grid::fibonacci(DIRECTIONS).map_or_else(|_| vec![Direction::FRONT], |g| g.directions().to_vec());
+    match (array.extent(), frame_of(positions)) {
         (Extent::Linear, Some((axis, across))) => (0..CONES)
             .filter_map(|i| {
                 let cosine = 2.0 * i as f64 / (CONES - 1) as f64 - 1.0;
@@ -242,13 +244,10 @@ fn grid_for(array: &MicArray, positions: &[[f64; 3]]) -> Grid {
             .collect(),
         (Extent::Planar, Some((axis, across))) => {
             let normal = cross(axis, across);
-            let whole = sphere().map(|g| g.directions().to_vec()).unwrap_or_default();
-            whole.into_iter().filter(|d| dot(d.unit(), normal) >= 0.0).collect()
+            sphere().into_iter().filter(|d| dot(d.unit(), normal) >= 0.0).collect()
         }
-        _ => sphere().map(|g| g.directions().to_vec()).unwrap_or_default(),
-    };
-    // Never empty; the front stands in for what cannot happen.
-    Grid::from_directions(directions).or_else(|_| Grid::from_directions(vec![Direction::FRONT])).expect("one direction")
+        _ => sphere(),
+    }
 }
 
 /// A unit vector along the longest extent of points about their centroid, and one across it, towards the point farthest from that axis.

@@ -211,7 +211,7 @@ impl Doctor {
     /// Places at least 30° apart that sound has come from, of the last minute; swaps need three. Counts too many while channels are
     /// swapped.
     pub fn places(&self) -> usize {
-        self.evidence.places(self.fitting.grid().directions()).len()
+        self.evidence.places(self.fitting.directions()).len()
     }
 
     /// What was found so far, the worst first. Costs more than a block does: ask once a second or less.
@@ -391,7 +391,7 @@ impl Doctor {
             }
         }
 
-        let places = self.evidence.places(self.fitting.grid().directions());
+        let places = self.evidence.places(self.fitting.directions());
         let [(h, gain), next, ..] = gains[..] else { return };
         let Hypothesis::Swap(a, b) = hypotheses[h] else { return };
         let (better_places, of_places) = self.evidence.better_places(&places, h);
