@@ -23,6 +23,8 @@ pub(super) struct Moment {
     pub coincident: f32,
     /// Signs of the channels against the first, a bit for each negative one, where they are coincident.
     pub signs: u64,
+    /// Power of the second to fourth channel over the first's, in decibels; `None` with fewer channels.
+    pub first_order_db: Option<f32>,
 }
 
 /// The newest moments.
@@ -40,25 +42,31 @@ pub(super) struct Gain {
     pub t: f64,
     /// Moments that fit better.
     pub better: usize,
-    /// Moments.
+    /// Moments that fit better or worse: from a mirror's plane a mirrored array fits as well.
     pub of: usize,
+    /// All moments.
+    pub moments: usize,
 }
+
+/// Fits that differ by less are as good.
+const EQUAL: f64 = 0.001;
 
 impl Gain {
     /// Of some differences.
     pub fn of(differences: impl Iterator<Item = f64>) -> Self {
-        let (mut of, mut better, mut sum, mut square) = (0, 0, 0.0, 0.0);
+        let (mut moments, mut of, mut better, mut sum, mut square) = (0usize, 0, 0, 0.0, 0.0);
         for d in differences {
-            of += 1;
-            better += usize::from(d > 0.0);
+            moments += 1;
+            of += usize::from(d.abs() > EQUAL);
+            better += usize::from(d > EQUAL);
             sum += d;
             square += d * d;
         }
-        let n = f64::from(of as u32).max(1.0);
+        let n = (moments as f64).max(1.0);
         let mean = sum / n;
         // Not below a thousandth, so that a handful of equal moments proves nothing.
-        let error = ((square / n - mean * mean).max(1e-6) / n).sqrt();
-        Self { mean, t: mean / error, better, of }
+        let error = ((square / n - mean * mean).max(EQUAL * EQUAL) / n).sqrt();
+        Self { mean, t: mean / error, better, of, moments }
     }
 
     /// Share of moments that fit better.
@@ -125,8 +133,18 @@ impl Evidence {
         places.into_iter().map(|p| p.1).filter(|m| m.len() >= MOMENTS_OF_A_PLACE).collect()
     }
 
-    /// In how many of the places hypothesis `h` fits better on average.
-    pub fn better_places(&self, places: &[Vec<usize>], h: usize) -> usize {
-        places.iter().filter(|p| p.iter().map(|&i| self.moments[i].fit.gains[h]).sum::<f32>() > 0.0).count()
+    /// In how many of the places hypothesis `h` fits better on average, and in how many better or worse.
+    pub fn better_places(&self, places: &[Vec<usize>], h: usize) -> (usize, usize) {
+        let mean = |p: &Vec<usize>| p.iter().map(|&i| self.moments[i].fit.gains[h]).sum::<f32>() / p.len() as f32;
+        let means: Vec<_> = places.iter().map(|p| f64::from(mean(p))).collect();
+        (means.iter().filter(|&&m| m > EQUAL).count(), means.iter().filter(|m| m.abs() > EQUAL).count())
+    }
+
+    /// Mean fits of the stated layout while the talker's direction was told: towards that direction, and over all.
+    pub fn told_fits(&self) -> (f64, f64) {
+        let told = || self.moments().filter(|m| m.told);
+        let n = told().count().max(1) as f64;
+        let mean = |f: &dyn Fn(&Moment) -> f32| told().map(|m| f64::from(f(m))).sum::<f64>() / n;
+        (mean(&|m| m.fit.stated), mean(&|m| m.fit.free))
     }
 }

@@ -38,6 +38,8 @@ const TOLD_CHORD: f64 = 0.6;
 pub(super) struct Fit {
     /// The stated layout's, −1/(C − 1) … 1.
     pub stated: f32,
+    /// The same over all directions, wherever the talker is told to be.
+    pub free: f32,
     /// Where that is best, index into the grid.
     pub direction: usize,
     /// Every hypothesis' fit over the stated layout's, `[H]`.
@@ -50,11 +52,12 @@ pub(super) struct Fit {
 pub(super) struct Fitting {
     capsules: usize,
     bins: usize,
-    grid: Grid,
+    /// `[Q]`, never empty.
+    directions: Vec<Direction>,
     extent: Extent,
     positions: Vec<[f64; 3]>,
-    /// Indices of the directions that are looked at.
-    allowed: Vec<usize>,
+    /// Whether each direction is looked at, `[Q]`; some are.
+    allowed: Vec<bool>,
     /// Conjugate phases, `[Q][C][2][K]` flattened: all real parts of a capsule, then the imaginary ones.
     steering: Vec<f32>,
     hypotheses: Vec<Hypothesis>,
@@ -68,9 +71,9 @@ impl Fitting {
     pub fn new(array: &MicArray, frequencies_hz: &[f64], speed_m_s: f64) -> Self {
         let positions = array.relative_positions_m();
         let (capsules, bins) = (positions.len(), frequencies_hz.len());
-        let grid = grid_for(array, &positions);
-        let mut steering = Vec::with_capacity(grid.len() * capsules * 2 * bins);
-        for d in grid.directions() {
+        let directions = directions_for(array, &positions);
+        let mut steering = Vec::with_capacity(directions.len() * capsules * 2 * bins);
+        for d in &directions {
             for p in &positions {
                 let turns = dot(*p, d.unit()) / speed_m_s * std::f64::consts::TAU;
                 steering.extend(frequencies_hz.iter().map(|f| (f * turns).cos() as f32));
@@ -82,8 +85,8 @@ impl Fitting {
         Self {
             capsules,
             bins,
-            allowed: (0..grid.len()).collect(),
-            grid,
+            allowed: vec![true; directions.len()],
+            directions,
             extent: array.extent(),
             positions,
             steering,
@@ -100,8 +103,8 @@ impl Fitting {
     }
 
     /// The directions.
-    pub fn grid(&self) -> &Grid {
-        &self.grid
+    pub fn directions(&self) -> &[Direction] {
+        &self.directions
     }
 
     /// Looks only around a direction, and around those that the array can't tell from it; `None` looks everywhere again.
@@ -118,10 +121,10 @@ impl Fitting {
             let apart = std::array::from_fn(|i| d.unit()[i] - told.unit()[i]);
             square(apart) <= TOLD_CHORD * TOLD_CHORD * spread / rank
         };
-        let directions = self.grid.directions();
-        self.allowed = (0..directions.len()).filter(|&q| told.is_none_or(|t| near(&directions[q], &t))).collect();
-        if let (Some(told), true) = (told, self.allowed.is_empty()) {
-            self.allowed.push(self.grid.nearest(&told));
+        self.allowed = self.directions.iter().map(|d| told.is_none_or(|t| near(d, &t))).collect();
+        if !self.allowed.contains(&true) {
+            // Nowhere near enough, which no grid as fine as these has: better everywhere than nowhere.
+            self.allowed.fill(true);
         }
     }
 
@@ -139,11 +142,14 @@ impl Fitting {
         }
         // The stated layout over the whole grid.
         self.responses.clear();
-        for i in 0..self.allowed.len() {
-            let q = self.allowed[i];
+        let mut free = f32::NEG_INFINITY;
+        for q in 0..self.directions.len() {
             self.steer(&x, q);
             let power: f32 = self.sum.iter().map(|s| s * s).sum();
-            self.responses.push((power, q));
+            free = free.max(power);
+            if self.allowed[q] {
+                self.responses.push((power, q));
+            }
         }
         self.responses.sort_by(|a, b| b.0.total_cmp(&a.0));
         let (best, direction) = self.responses[0];
@@ -151,6 +157,7 @@ impl Fitting {
         let capsules = c_len as f32;
         let per_pair = 1.0 / (capsules * (capsules - 1.0));
         fit.stated = (best - capsules) * per_pair;
+        fit.free = (free - capsules) * per_pair;
 
         let kept = (STEPS / self.hypotheses.len()).max(FEWEST_DIRECTIONS).min(self.responses.len());
         fit.gains.clear();
@@ -208,11 +215,11 @@ fn power_with_swap(y: &[f32], [xa, xb]: [&[f32]; 2], [sa, sb]: [&[f32]; 2]) -> f
     let mut power = [0.0f32; LANES];
     let half = y.len() / 2;
     for at in (0..half).step_by(LANES) {
-        let re = |v: &[f32]| -> [f32; LANES] { std::array::from_fn(|l| v[at..at + LANES][l]) };
-        let im = |v: &[f32]| -> [f32; LANES] { std::array::from_fn(|l| v[half + at..half + at + LANES][l]) };
-        let (yr, yi) = (re(y), im(y));
-        let (ar, ai, br, bi) = (re(xa), im(xa), re(xb), im(xb));
-        let (tr, ti, ur, ui) = (re(sa), im(sa), re(sb), im(sb));
+        // Slices of a known length, so that all lanes are computed at once.
+        let (re, im) = (at..at + LANES, half + at..half + at + LANES);
+        let (yr, yi) = (&y[re.clone()], &y[im.clone()]);
+        let (ar, ai, br, bi) = (&xa[re.clone()], &xa[im.clone()], &xb[re.clone()], &xb[im.clone()]);
+        let (tr, ti, ur, ui) = (&sa[re.clone()], &sa[im.clone()], &sb[re], &sb[im]);
         for l in 0..LANES {
             let (dr, di) = (ar[l] - br[l], ai[l] - bi[l]);
             let (er, ei) = (tr[l] - ur[l], ti[l] - ui[l]);
@@ -225,9 +232,9 @@ fn power_with_swap(y: &[f32], [xa, xb]: [&[f32]; 2], [sa, sb]: [&[f32]; 2]) -> f
 }
 
 /// Directions that the array can tell apart: the sphere, the half of it on one side of a plane, or an arc from end to end of a line.
-fn grid_for(array: &MicArray, positions: &[[f64; 3]]) -> Grid {
-    let sphere = || Grid::fibonacci(DIRECTIONS);
-    let directions: Vec<Direction> = match (array.extent(), frame_of(positions)) {
+fn directions_for(array: &MicArray, positions: &[[f64; 3]]) -> Vec<Direction> {
+    let sphere = || Grid::fibonacci(DIRECTIONS).map_or_else(|_| vec![Direction::FRONT], |g| g.directions().to_vec());
+    match (array.extent(), frame_of(positions)) {
         (Extent::Linear, Some((axis, across))) => (0..CONES)
             .filter_map(|i| {
                 let cosine = 2.0 * i as f64 / (CONES - 1) as f64 - 1.0;
@@ -237,12 +244,10 @@ fn grid_for(array: &MicArray, positions: &[[f64; 3]]) -> Grid {
             .collect(),
         (Extent::Planar, Some((axis, across))) => {
             let normal = cross(axis, across);
-            let whole = sphere().map(|g| g.directions().to_vec()).unwrap_or_default();
-            whole.into_iter().filter(|d| dot(d.unit(), normal) >= 0.0).collect()
+            sphere().into_iter().filter(|d| dot(d.unit(), normal) >= 0.0).collect()
         }
-        _ => sphere().map(|g| g.directions().to_vec()).unwrap_or_default(),
-    };
-    Grid::from_directions(directions).unwrap_or_else(|_| unreachable!())
+        _ => sphere(),
+    }
 }
 
 /// A unit vector along the longest extent of points about their centroid, and one across it, towards the point farthest from that axis.

@@ -21,7 +21,7 @@ const FLAT_LEVEL: f32 = 0.03;
 /// … with a step beside it of at least this share: smooth peaks have none, however coarse the converter.
 const FLAT_STEP: f32 = 0.002;
 /// Cut-off peaks needed.
-const FLAT_TOPS: f64 = 5.0;
+const FLAT_TOPS: f64 = 3.0;
 
 /// What is known of a dead channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,14 +159,5 @@ mod tests {
             let tops = 2.0 * f64::from(tone_hz);
             assert!((0.5 * tops..=tops + 1.0).contains(&clipped), "{clipped} at {tone_hz} Hz");
         }
-    }
-}
-impl Levels {
-    /// TEMP
-    pub fn raw(&self, capsule: usize) -> (f64, f64, f64) {
-        let channel = &self.channels[capsule];
-        let (mean, level) = (self.median / self.all, channel.level / self.all);
-        let variance = self.median_square / self.all - mean * mean;
-        (channel.below / self.loud, (channel.product / self.all - mean * level) / variance, variance.sqrt())
     }
 }

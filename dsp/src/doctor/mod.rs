@@ -62,6 +62,10 @@ const LEAD_T: f64 = 2.5;
 const SWAP_GAIN: f64 = 0.003;
 /// Share of moments, and of places, in which a swap must fit better.
 const SWAP_SHARE: f64 = 0.65;
+/// Lead of channels without delays over the layout, over its standard error, for encoded Ambisonics.
+const AMBISONIC_T: f64 = 5.0;
+/// With a mirrored pair mended the told direction must fit nearly as well as the best one, as a share.
+const TOLD_SHARE: f64 = 0.93;
 /// A turned channel's gain over its standard error, …
 const TURN_T: f64 = 6.0;
 /// … the share of moments in which it must fit better, …
@@ -101,6 +105,8 @@ impl std::error::Error for DoctorError {}
 pub struct Doctor {
     /// Bus channel of each active capsule, `[C]`.
     channels: Vec<usize>,
+    /// The capsules in the order of their channels, `[C]`.
+    by_channel: Vec<usize>,
     moments: Moments,
     levels: Levels,
     copies: Copies,
@@ -142,8 +148,12 @@ impl Doctor {
             Hypothesis::Swap(a, b) => is_mirror(&places, aperture_m, a, b),
             Hypothesis::Turn(_) => false,
         });
+        let channels: Vec<usize> = array.active().map(|c| c.channel).collect();
+        let mut by_channel: Vec<usize> = (0..channels.len()).collect();
+        by_channel.sort_by_key(|&c| channels[c]);
         Ok(Self {
-            channels: array.active().map(|c| c.channel).collect(),
+            channels,
+            by_channel,
             moments,
             levels: Levels::new(places.len()),
             copies: Copies::new(places.len()),
@@ -171,7 +181,7 @@ impl Doctor {
     /// # Errors
     /// [`FrontEndError::BusTooNarrow`] or [`FrontEndError::RaggedBlock`]; nothing is taken then.
     pub fn push(&mut self, bus: &[&[f32]]) -> Result<(), FrontEndError> {
-        let Self { moments, levels, copies, fitting, evidence, weights, products, heard_hops, .. } = self;
+        let Self { moments, levels, copies, fitting, evidence, weights, products, heard_hops, by_channel, .. } = self;
         let told = self.told.is_some();
         let capsules = self.channels.len();
         moments.push(
@@ -180,12 +190,13 @@ impl Doctor {
                 *heard_hops += u64::from(hop.loud);
                 levels.push(hop);
             },
-            |phat, _| {
+            |phat, levels_db| {
                 let mut moment = evidence.recycled();
                 fitting.fit(phat, weights, &mut moment.fit);
                 coincidence::products(phat, BINS, products);
-                copies.push(products);
-                (moment.coincident, moment.signs) = coincidence::coincident(products, capsules);
+                copies.push(products, levels_db);
+                (moment.coincident, moment.signs) = coincidence::coincident(products, capsules, by_channel[0]);
+                moment.first_order_db = coincidence::first_order_db(by_channel.iter().map(|&c| levels_db[c]));
                 moment.told = told;
                 evidence.push(moment);
             },
@@ -200,7 +211,7 @@ impl Doctor {
     /// Places at least 30° apart that sound has come from, of the last minute; swaps need three. Counts too many while channels are
     /// swapped.
     pub fn places(&self) -> usize {
-        self.evidence.places(self.fitting.grid().directions()).len()
+        self.evidence.places(self.fitting.directions()).len()
     }
 
     /// What was found so far, the worst first. Costs more than a block does: ask once a second or less.
@@ -232,7 +243,7 @@ impl Doctor {
                 format!("Its level is {:.0} dB {side} the others' while they have sound.", dead.below_db.abs())
             };
             let follows = dead.follows.map_or(String::new(), |f| {
-                format!(" When theirs goes up by 10 dB, it moves by {:.0} dB.", 10.0 * f + 0.0)
+                format!(" When theirs goes up by 10 dB, it moves by {:.0} dB.", (10.0 * f).max(0.0))
             });
             findings.push(Finding {
                 kind: FindingKind::Dead,
@@ -296,7 +307,36 @@ impl Doctor {
     }
 
     fn find_ambisonic(&self) -> Option<Finding> {
-        None
+        let moments = || self.evidence.moments();
+        // Copies have no delay either; steady ones are copies, whatever else.
+        if self.evidence.len() < FEWEST_MOMENTS || !self.copies.groups(FEWEST_MOMENTS).is_empty() {
+            return None;
+        }
+        let encoded = coincidence::encoded(moments().filter_map(|m| Some((m.signs, m.first_order_db?))))?;
+        let lead = Gain::of(moments().map(|m| f64::from(m.coincident - m.fit.free)));
+        if lead.t < AMBISONIC_T {
+            return None;
+        }
+        let stated = moments().map(|m| f64::from(m.fit.free)).sum::<f64>() / lead.moments as f64;
+        let mut channels = self.channels.clone();
+        channels.sort_unstable();
+        Some(Finding {
+            kind: FindingKind::Ambisonic,
+            severity: Severity::Error,
+            channels,
+            title: "This looks like encoded Ambisonics, not like capsules".into(),
+            evidence: format!(
+                "The channels fit one sound without delays better than the layout in {} of {} moments ({:.2} instead of {stated:.2}); \
+                 {} patterns of signs change with the direction, and channels 2 to 4 of the bus have {:+.1} dB of the first one's \
+                 power. Take the signal before the encoder (A-format).",
+                lead.better,
+                lead.moments,
+                stated + lead.mean,
+                encoded.patterns,
+                encoded.first_order_db
+            ),
+            remedy: None,
+        })
     }
 
     fn find_turned_and_swapped(&self, findings: &mut Vec<Finding>, ill: &[bool]) {
@@ -351,17 +391,19 @@ impl Doctor {
             }
         }
 
-        let places = self.evidence.places(self.fitting.grid().directions());
+        let places = self.evidence.places(self.fitting.directions());
         let [(h, gain), next, ..] = gains[..] else { return };
         let Hypothesis::Swap(a, b) = hypotheses[h] else { return };
-        let better_places = self.evidence.better_places(&places, h);
+        let (better_places, of_places) = self.evidence.better_places(&places, h);
+        let (told, free) = self.evidence.told_fits();
         let lead = self.evidence.lead(h, next.0, self.mirrors[h] || self.mirrors[next.0]);
-        if gain.of < FEWEST_MOMENTS
+        if gain.moments < FEWEST_MOMENTS
             || places.len() < FEWEST_PLACES
             || gain.t < SWAP_T
             || gain.mean < SWAP_GAIN
             || gain.share() < SWAP_SHARE
-            || (better_places as f64) < SWAP_SHARE * places.len() as f64
+            || (better_places as f64) < SWAP_SHARE * of_places as f64
+            || (self.mirrors[h] && told + gain.mean < TOLD_SHARE * free)
             || lead.t < LEAD_T
         {
             return;
@@ -373,11 +415,10 @@ impl Doctor {
             channels: vec![a, b],
             title: format!("{} are swapped", capitalised(&channel_names(&[a, b]))),
             evidence: format!(
-                "With the two exchanged the delays fit the layout better in {} of {} moments, from {better_places} of {} places: {:.2} \
-                 instead of {:.2}.",
+                "With the two exchanged the delays fit the layout better in {} of {} moments, from {better_places} of {of_places} places: \
+                 {:.2} instead of {:.2}.",
                 gain.better,
                 gain.of,
-                places.len(),
                 stated + gain.mean,
                 stated
             ),
@@ -401,39 +442,4 @@ fn frequencies_hz(highest_hz: f64) -> Vec<f64> {
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-impl Doctor {
-    /// TEMP
-    pub fn debug(&self) -> String {
-        let e = &self.evidence;
-        let n = e.len() as f64;
-        let coin = e.moments().map(|m| f64::from(m.coincident)).sum::<f64>() / n;
-        let d = Gain::of(e.moments().map(|m| f64::from(m.coincident - m.fit.stated)));
-        let mut patterns = std::collections::BTreeMap::new();
-        e.moments().for_each(|m| *patterns.entry(m.signs).or_insert(0) += 1);
-        let mut g: Vec<_> = (0..self.fitting.hypotheses().len())
-            .map(|h| (self.fitting.hypotheses()[h], e.gain(h, self.mirrors[h])))
-            .collect();
-        g.sort_by(|a, b| b.1.mean.total_cmp(&a.1.mean));
-        let turn = g.iter().find(|g| matches!(g.0, Hypothesis::Turn(_))).unwrap();
-        let levels: Vec<_> = (0..self.channels.len()).map(|c| self.levels.raw(c)).collect();
-        let follow = levels.iter().map(|l| l.1).fold(9.0, f64::min);
-        let sd = levels[0].2;
-        format!(
-            "n {n} places {} stated {:.2} coin {coin:.2} t {:.1} patterns {:?} | best {:?} {:.4} t {:.1} of {}| turn {:?} {:.3} t {:.1} | follow>= {follow:.2} sd {sd:.1} heard {:.1}",
-            self.places(),
-            e.stated(),
-            d.t,
-            patterns.values().collect::<Vec<_>>(),
-            g[0].0,
-            g[0].1.mean,
-            g[0].1.t,
-            g[0].1.of,
-            turn.0,
-            turn.1.mean,
-            turn.1.t,
-            self.heard_s()
-        )
-    }
 }

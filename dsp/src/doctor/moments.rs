@@ -59,7 +59,6 @@ pub(super) struct Moments {
     tokens: f32,
     waited_s: f32,
     phat: Vec<Complex32>,
-    power: Vec<f32>,
 }
 
 impl Moments {
@@ -78,14 +77,13 @@ impl Moments {
             tokens: SAVED_MOMENTS,
             waited_s: 0.0,
             phat: vec![Complex32::default(); channels.len() * frequencies_hz.len()],
-            power: vec![0.0; frequencies_hz.len()],
             nudft,
             channels,
         })
     }
 
     /// Takes a block `[channels][frames]`; calls `hop` for each hop that it completes and `moment` with the phase-transformed spectra
-    /// `[C][K]` and the mean power `[K]` of each moment that was picked.
+    /// `[C][K]` of each moment that was picked and the levels `[C]` of its newest hop in dBFS.
     pub fn push(
         &mut self,
         bus: &[&[f32]],
@@ -141,16 +139,12 @@ impl Moments {
         if loud && self.tokens >= 1.0 && (begins || self.waited_s > PATIENCE_S) && self.history[0].len() >= window {
             self.tokens -= 1.0;
             self.waited_s = 0.0;
-            self.power.fill(0.0);
             let bins = self.nudft.len();
             for (history, out) in self.history.iter().zip(self.phat.chunks_exact_mut(bins)) {
                 self.nudft.process(&history[history.len() - window..], out);
-                for (power, x) in self.power.iter_mut().zip(out.iter()) {
-                    *power += x.norm_sqr();
-                }
             }
             phase_transform(&mut self.phat);
-            moment(&self.phat, &self.power);
+            moment(&self.phat, &self.levels_db);
         }
         for history in &mut self.history {
             let surplus = history.len().saturating_sub(window);
