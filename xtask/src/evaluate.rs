@@ -80,7 +80,8 @@ pub fn sources(args: &mut Args) -> Result<Option<String>, Failure> {
     folder(args.value("--judges")?, std::env::var("SPHERESCOPE_SOURCES").ok(), SOURCES)
 }
 
-fn absolute(path: &str) -> Result<String, Failure> {
+/// The path from the root of the file system.
+pub fn absolute(path: &str) -> Result<String, Failure> {
     Ok(std::path::absolute(path)?.to_string_lossy().into_owned())
 }
 
@@ -94,7 +95,7 @@ fn folder(option: Option<String>, variable: Option<String>, beside: &str) -> Res
 }
 
 /// The commit that is checked out, and whether files differ from it.
-fn commit() -> String {
+pub fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).current_dir(root()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -4,6 +4,7 @@
 //! was not understood.
 
 mod args;
+mod bench;
 mod bundle;
 mod demo;
 mod evaluate;
@@ -57,6 +58,10 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
              --threads N, --networks-only
              --sources DIR                dry recordings for the talkers (or SPHERESCOPE_SOURCES)
              --rooms DIR                  measured room responses (or SPHERESCOPE_ROOMS)
+  bench    tables of speed: the whole pipeline, its parts, changes of settings, memory (a few minutes)
+             --quick                      fewer sizes, less time
+             --write FILE                 put the tables into this Markdown file, a picture into results/speed.png beside it
+             --json FILE                  the figures for programs
   train    learn the network's weights; the same command goes on where a run was interrupted
              --recipe quick|full|FILE     15 minutes on two cores, or what the shipped weights were made with (default full)
              --sources DIR                dry recordings, may be repeated; --start FILE begins from other weights;
@@ -77,6 +82,7 @@ fn main() -> ExitCode {
     let outcome = match task.as_str() {
         "demo" => demo::run(args),
         "test" => test::run(args),
+        "bench" => bench::run(args),
         "bundle" => bundle::run(args),
         "evaluate" => evaluate::run(args),
         "install" => install::run(args),
@@ -84,7 +90,7 @@ fn main() -> ExitCode {
         "ablate" => train::ablate(args),
         "help" | "-h" | "--help" => args.finish().map(|()| print!("{HELP}")),
         other => Err(Failure::Usage(format!(
-            "unknown task: expected demo, test, bundle, evaluate, install, train, ablate or help, found `{other}`"
+            "unknown task: expected demo, test, bundle, evaluate, bench, install, train, ablate or help, found `{other}`"
         ))),
     };
     match outcome {

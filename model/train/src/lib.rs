@@ -35,6 +35,7 @@
 
 pub mod ablations;
 pub mod audio;
+pub mod bench;
 mod body;
 mod convolve;
 pub mod demo;
