@@ -19,7 +19,7 @@ pub const LAYOUT_VERSION: u64 = 1;
 /// Size of a new window, in logical pixels.
 pub const FIRST_WINDOW: [u32; 2] = [1000, 680];
 /// A window never opens smaller than this, in logical pixels; hosts may make it smaller later.
-pub const MIN_WINDOW: [u32; 2] = [480, 360];
+pub const MIN_WINDOW: [u32; 2] = [480, 320];
 /// A window never opens larger than this, in logical pixels.
 pub const MAX_WINDOW: [u32; 2] = [8192, 8192];
 

@@ -11,6 +11,7 @@ mod evaluate;
 mod install;
 mod packages;
 mod pedalboard;
+mod pictures;
 mod steps;
 mod test;
 mod train;
@@ -71,6 +72,7 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
   ablate   trains variants of the network at one budget and writes the table into docs/results.md; goes on where interrupted
              --budget N                   1 is some minutes of two cores for each variant (default 1); --sources DIR, --out DIR,
              --judges DIR, --print-only   --threads N as above; dry recordings of the scenes that judge; do not write
+  pictures draw every panel of the editor and put the pictures into docs/pictures
   install  build the release bundles and copy them where hosts look
   help     print this text
 ";
@@ -86,11 +88,12 @@ fn main() -> ExitCode {
         "bundle" => bundle::run(args),
         "evaluate" => evaluate::run(args),
         "install" => install::run(args),
+        "pictures" => pictures::run(args),
         "train" => train::run(args),
         "ablate" => train::ablate(args),
         "help" | "-h" | "--help" => args.finish().map(|()| print!("{HELP}")),
         other => Err(Failure::Usage(format!(
-            "unknown task: expected demo, test, bundle, evaluate, bench, install, train, ablate or help, found `{other}`"
+            "unknown task: expected demo, test, bundle, evaluate, bench, install, train, ablate, pictures or help, found `{other}`"
         ))),
     };
     match outcome {
