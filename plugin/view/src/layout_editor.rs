@@ -58,7 +58,11 @@ pub(crate) fn show(
     if let Some(opened) = input.opened.filter(|o| o.number != state.cache.opened) {
         state.cache.opened = opened.number;
         match &opened.text {
-            Ok(text) => state.cache.editor = Some(LayoutEditor::with(text.clone())),
+            Ok(text) => {
+                // The file's name stays, to read or write it again.
+                let path = state.cache.editor.take().map_or_else(String::new, |e| e.path);
+                state.cache.editor = Some(LayoutEditor { path, ..LayoutEditor::with(text.clone()) });
+            }
             Err(error) => state.cache.edit_error = Some(error.clone()),
         }
     }

@@ -133,6 +133,14 @@ impl ParentWindow {
         self.id
     }
 
+    /// The editor's window in this one, if there is one.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn child(&self) -> Result<Option<u32>> {
+        Ok(self.connection.query_tree(self.id)?.reply()?.children.first().copied())
+    }
+
     /// Gives the window another size.
     ///
     /// # Errors

@@ -82,6 +82,14 @@ impl EditorWindow {
         Ok(gui.set_size(&handle, size)?)
     }
 
+    /// The editor's own window on the display.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn window(&self) -> Result<u32> {
+        self.parent.child()?.ok_or_else(|| "the editor has no window".into())
+    }
+
     /// What the window shows now.
     ///
     /// # Errors
