@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use spherescope_dsp::layout_file::MAX_LAYOUT_BYTES;
+use spherescope_dsp::layout_file::{Import, MAX_LAYOUT_BYTES, import};
 use spherescope_dsp::{Direction, Grid, MicArray, Peak, PeakFinder, PeakOptions, presets};
 use spherescope_model::{Engine, Localizer, LocalizerSettings, TRAINED_APERTURE_M};
 use spherescope_train::audio::read_audio;
@@ -33,7 +33,7 @@ struct Findings {
 
 /// Analyses one recording. Nothing is written before all of it is understood.
 pub fn run(options: &Options) -> Result<(), String> {
-    let array = read_array(&options.array)?;
+    let array = read_array(&options.array, options.radius_m)?;
     let audio = read_audio(&options.input).map_err(|e| e.to_string())?;
     let name = options.input.display();
     if audio.channels.len() < array.channels_needed() {
@@ -77,9 +77,11 @@ pub fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-fn read_array(array: &OsStr) -> Result<MicArray, String> {
+fn read_array(array: &OsStr, radius_m: Option<f64>) -> Result<MicArray, String> {
+    let has_places =
+        |name: &str| format!("--radius: expected a layout file of directions only, found positions in {name}");
     if let Some(preset) = array.to_str().and_then(presets::find) {
-        return Ok(preset.array);
+        return if radius_m.is_some() { Err(has_places(preset.id)) } else { Ok(preset.array) };
     }
     let path = Path::new(array);
     let name = path.display();
@@ -95,7 +97,16 @@ fn read_array(array: &OsStr) -> Result<MicArray, String> {
         let byte = e.utf8_error().valid_up_to();
         format!("{name}: expected UTF-8 text, found something else at byte {byte}")
     })?;
-    MicArray::from_text(&text).map_err(|e| format!("{name}: {e}"))
+    match (import(&text).map_err(|e| format!("{name}: {e}"))?, radius_m) {
+        (Import::Array(array), None) => Ok(array),
+        (Import::Array(_), Some(_)) => Err(has_places(&name.to_string())),
+        (Import::NeedsRadius(directions), Some(radius_m)) => {
+            directions.with_radius_m(radius_m).map_err(|e| format!("{name}: {e}"))
+        }
+        (Import::NeedsRadius(_), None) => Err(format!(
+            "{name}: expected positions, found directions only: give the array's radius with --radius METRES"
+        )),
+    }
 }
 
 fn listen(
@@ -186,5 +197,26 @@ fn summarise(options: &Options, localizer: &Localizer, findings: &Findings, chan
     match median_direction(&all) {
         Some(d) => println!("median   {}", degrees(&d)),
         None => println!("no direction: nothing above gate and threshold"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_radius_is_asked_for_where_a_file_lacks_it_and_nowhere_else() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../dsp/tests/layouts/iem-directions-only.json");
+        let array = read_array(OsStr::new(file), Some(0.02)).unwrap();
+        assert!((array.radius_m() - 0.02).abs() < 1e-9);
+        for (array, radius_m, part) in [
+            (file, None, "give the array's radius with --radius"),
+            (file, Some(0.0), "expected a radius above 0"),
+            ("ring-6", Some(0.02), "--radius: expected a layout file of directions only, found positions in ring-6"),
+        ] {
+            let message = read_array(OsStr::new(array), radius_m).unwrap_err();
+            assert!(message.contains(part), "{message:?} should say {part:?}");
+        }
+        assert!(read_array(OsStr::new("ring-6"), None).is_ok());
     }
 }

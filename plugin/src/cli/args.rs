@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
+use spherescope_dsp::array::MAX_DISTANCE_M;
 use spherescope_dsp::grid::MAX_DIRECTIONS;
 use spherescope_model::Engine;
 
@@ -18,7 +19,9 @@ Usage:
 
 analyze reads a multichannel recording and says from which directions its sounds come.
   INPUT                 WAV or FLAC of any rate from 16 kHz and any width
-  --array ARRAY         a preset (see `spherescope arrays`), or a layout file: JSON or CSV
+  --array ARRAY         a preset (see `spherescope arrays`), or a layout file:
+                        JSON, CSV, IEM or SPARTA JSON, acoular XML
+  --radius METRES       radius of the array, when the layout file holds directions only
   --engine ENGINE       agg-rl (default) or srp-phat
   --grid D              number of candidate directions, 64 to 65536 (default 2048)
   --peaks N             always the N best peaks of each frame, gate or not, 1 to 32;
@@ -50,6 +53,8 @@ pub struct Options {
     pub input: PathBuf,
     /// Preset identifier or layout file.
     pub array: OsString,
+    /// Radius in metres for a layout file that holds directions only.
+    pub radius_m: Option<f64>,
     /// The engine.
     pub engine: Engine,
     /// D, the number of candidate directions.
@@ -89,6 +94,7 @@ fn analyze(parser: &mut lexopt::Parser) -> Result<Command, String> {
     let mut options = Options {
         input: PathBuf::new(),
         array: OsString::new(),
+        radius_m: None,
         engine: Engine::AggRl,
         grid: 2048,
         peaks: None,
@@ -112,6 +118,7 @@ fn analyze(parser: &mut lexopt::Parser) -> Result<Command, String> {
         match long.as_str() {
             "help" => return Ok(Command::Help),
             "array" => array = Some(value("array")?),
+            "radius" => options.radius_m = Some(decimal("radius", &value("radius")?, 0.0, MAX_DISTANCE_M)?),
             "engine" => {
                 let text = value("engine")?.to_string_lossy().into_owned();
                 options.engine = Engine::from_id(&text)
@@ -182,6 +189,7 @@ mod tests {
             (&["analyze", "in.wav", "--array", "a", "--peaks", "1.5"], &["--peaks", "whole", "1.5"]),
             (&["analyze", "in.wav", "--array", "a", "--engine", "music"], &["srp-phat", "music"]),
             (&["analyze", "in.wav", "--array", "a", "--threshold", "NaN"], &["--threshold", "NaN"]),
+            (&["analyze", "in.wav", "--array", "a", "--radius", "20mm"], &["--radius", "20mm"]),
             (&["analyze", "in.wav", "--array", "a", "--bogus"], &["bogus"]),
             (&["analyze", "in.wav", "extra.wav", "--array", "a"], &["extra.wav"]),
             (&["analyze", "in.wav", "--array"], &["--array", "none"]),
