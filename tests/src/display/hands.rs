@@ -17,7 +17,6 @@ use crate::Result;
 const PAUSE: Duration = Duration::from_millis(25);
 const RETURN: u32 = 0xff0d;
 const SHIFT: u32 = 0xffe1;
-const CONTROL: u32 = 0xffe3;
 
 /// Mouse and keyboard over one window that lies at the upper left of the screen.
 pub struct Hands {
@@ -66,7 +65,7 @@ impl Hands {
         Ok(())
     }
 
-    fn key(&self, keysym: u32, held: Option<u32>) -> Result<()> {
+    fn key(&self, keysym: u32) -> Result<()> {
         let place = |keysym: u32| {
             self.keys.iter().enumerate().find_map(|(i, syms)| {
                 let level = syms.iter().take(2).position(|s| *s == keysym)?;
@@ -74,15 +73,14 @@ impl Hands {
             })
         };
         let (code, shifted) = place(keysym).ok_or_else(|| format!("no key makes {keysym:#x}"))?;
-        let held: Vec<u8> =
-            held.into_iter().chain(shifted.then_some(SHIFT)).filter_map(|k| Some(place(k)?.0)).collect();
-        for &modifier in &held {
-            self.event(KEY_PRESS_EVENT, modifier, 0, 0)?;
+        let shift = place(SHIFT).filter(|_| shifted).map(|(code, _)| code);
+        if let Some(shift) = shift {
+            self.event(KEY_PRESS_EVENT, shift, 0, 0)?;
         }
         self.event(KEY_PRESS_EVENT, code, 0, 0)?;
         self.event(KEY_RELEASE_EVENT, code, 0, 0)?;
-        for &modifier in held.iter().rev() {
-            self.event(KEY_RELEASE_EVENT, modifier, 0, 0)?;
+        if let Some(shift) = shift {
+            self.event(KEY_RELEASE_EVENT, shift, 0, 0)?;
         }
         Ok(())
     }
@@ -92,7 +90,7 @@ impl Hands {
     /// # Errors
     /// When a character has no key, or the server refuses.
     pub fn text(&self, text: &str) -> Result<()> {
-        text.chars().try_for_each(|c| self.key(u32::from(c), None))
+        text.chars().try_for_each(|c| self.key(u32::from(c)))
     }
 
     /// Presses Enter.
@@ -100,14 +98,6 @@ impl Hands {
     /// # Errors
     /// When the server refuses.
     pub fn enter(&self) -> Result<()> {
-        self.key(RETURN, None)
-    }
-
-    /// Presses Control and a letter.
-    ///
-    /// # Errors
-    /// When the letter has no key, or the server refuses.
-    pub fn control(&self, letter: char) -> Result<()> {
-        self.key(u32::from(letter), Some(CONTROL))
+        self.key(RETURN)
     }
 }
