@@ -8,6 +8,7 @@ mod analysis;
 mod closing;
 pub mod editor;
 pub mod frame_log;
+mod injected;
 pub mod params;
 pub mod plugin;
 pub mod session;
