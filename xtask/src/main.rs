@@ -10,6 +10,7 @@ mod evaluate;
 mod install;
 mod packages;
 mod pedalboard;
+mod sbom;
 mod shake;
 mod steps;
 mod test;
@@ -46,7 +47,7 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
              --input FILE --array ARRAY   the same for a recording of your own (ARRAY: a preset's name, or a JSON or CSV file)
              --no-screenshot              do not open the editor
   test     formatting, lints, every test, documentation, and the VST3 in a Python host: what CI runs
-  bundle   build the CLAP and VST3 bundles and print where they are
+  bundle   build the CLAP and VST3 bundles and print where they are, with a bill of materials (CycloneDX) beside them
              --release                    optimised, as shipped (default): target/bundled
              --dev                        with debug assertions and allocation checks: target/bundled-dev
   evaluate tables of accuracy: the network beside classical methods; a whole run writes docs/results.md (about 15 minutes)
