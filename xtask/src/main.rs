@@ -7,6 +7,7 @@ mod args;
 mod bundle;
 mod demo;
 mod evaluate;
+mod hosts;
 mod install;
 mod packages;
 mod pedalboard;
@@ -68,6 +69,7 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
   ablate   trains variants of the network at one budget and writes the table into docs/results.md; goes on where interrupted
              --budget N                   1 is some minutes of two cores for each variant (default 1); --sources DIR, --out DIR,
              --judges DIR, --print-only   --threads N as above; dry recordings of the scenes that judge; do not write
+  hosts    the development bundles in Ardour, Qtractor's scanner and pedalboard, as far as they are installed
   shake    call the plugin in random, legal order and watch memory, threads and open files
              --seed N, --minutes M        which calls (default 1), and for how long (default 1)
              --no-editors, --verbose      open no windows; say every call
@@ -85,12 +87,13 @@ fn main() -> ExitCode {
         "bundle" => bundle::run(args),
         "evaluate" => evaluate::run(args),
         "install" => install::run(args),
+        "hosts" => hosts::run(args),
         "shake" => shake::run(args),
         "train" => train::run(args),
         "ablate" => train::ablate(args),
         "help" | "-h" | "--help" => args.finish().map(|()| print!("{HELP}")),
         other => Err(Failure::Usage(format!(
-            "unknown task: expected demo, test, bundle, evaluate, install, shake, train, ablate or help, found `{other}`"
+            "unknown task: expected demo, test, bundle, evaluate, install, hosts, shake, train, ablate or help, found `{other}`"
         ))),
     };
     match outcome {
