@@ -101,20 +101,20 @@ impl SpherescopeParams {
             gate_db: FloatParam::new("Gate", -60.0, FloatRange::Linear { min: GATE_DB.0, max: GATE_DB.1 })
                 .with_unit(" dBFS")
                 .with_value_to_string(shown(rounded(1)))
-                .with_string_to_value(read(number)),
+                .with_string_to_value(Arc::new(read(number))),
             threshold: FloatParam::new(
                 "Threshold",
                 Engine::AggRl.default_threshold(),
                 FloatRange::Linear { min: THRESHOLD.0, max: THRESHOLD.1 },
             )
             .with_value_to_string(shown(rounded(2)))
-            .with_string_to_value(read(number)),
+            .with_string_to_value(Arc::new(read(number))),
             max_sources: IntParam::new(
                 "Maximum sources",
                 4,
                 IntRange::Linear { min: MAX_SOURCES.0, max: MAX_SOURCES.1 },
             )
-            .with_string_to_value(read(whole_number)),
+            .with_string_to_value(Arc::new(read(whole_number))),
             smoothing_ms: FloatParam::new(
                 "Smoothing",
                 0.0,
@@ -122,10 +122,10 @@ impl SpherescopeParams {
             )
             .with_unit(" ms")
             .with_value_to_string(shown(rounded(0)))
-            .with_string_to_value(read(number)),
+            .with_string_to_value(Arc::new(read(number))),
             grid_size: IntParam::new("Grid size", 2048, IntRange::Linear { min: GRID_SIZE.0, max: GRID_SIZE.1 })
                 .with_unit(" directions")
-                .with_string_to_value(read(whole_number))
+                .with_string_to_value(Arc::new(read(whole_number)))
                 .non_automatable(),
             layout_revision: IntParam::new("Layout revision", 0, IntRange::Linear { min: 0, max: MAX_LAYOUT_REVISION })
                 .hide()
@@ -182,17 +182,14 @@ fn shown(text: impl Fn(f32) -> String + Send + Sync + 'static) -> Arc<dyn Fn(f32
 }
 
 /// How a text is read; should `value` panic, as none.
-fn read<T>(value: fn(&str) -> Option<T>) -> Arc<dyn Fn(&str) -> Option<T> + Send + Sync>
-where
-    T: 'static,
-{
-    Arc::new(move |text| {
+fn read<T: 'static>(value: fn(&str) -> Option<T>) -> impl Fn(&str) -> Option<T> + Send + Sync + 'static {
+    move |text| {
         let guarded = catch_unwind(|| {
             injected::panic_if_asked("text");
             value(text)
         });
         guarded.ok().flatten()
-    })
+    }
 }
 
 fn rounded(digits: usize) -> impl Fn(f32) -> String + Send + Sync + 'static {

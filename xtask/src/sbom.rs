@@ -83,10 +83,15 @@ fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
     sums
 }
 
-/// Writes the bill of materials of the plugin's library as CycloneDX 1.5.
+/// Writes the bill of materials of the plugin's library as CycloneDX 1.5. A licence that is not permissive is an error.
 pub fn write(path: &Path) -> Outcome {
     let lock = std::fs::read_to_string(root().join("Cargo.lock"))?;
-    let text = cyclone_dx(&components(false)?, &checksums(&lock));
+    let components = components(false)?;
+    if let Some(bad) = components.iter().find(|c| !is_permissive(&c.licence)) {
+        let Component { name, version, licence } = bad;
+        return Err(Failure::Task(format!("{name} {version}: expected a permissive licence, found {licence:?}")));
+    }
+    let text = cyclone_dx(&components, &checksums(&lock));
     std::fs::write(path, text).map_err(|e| Failure::Task(format!("cannot write {}: {e}", path.display())))
 }
 

@@ -114,8 +114,8 @@ struct Track {
 
 enum State {
     Inactive,
-    Active { stream: Stream, max_frames: usize },
-    Playing { thread: JoinHandle<(Stream, Result<()>)>, max_frames: usize },
+    Active { stream: Box<Stream>, max_frames: usize },
+    Playing { thread: JoinHandle<(Box<Stream>, Result<()>)>, max_frames: usize },
 }
 
 impl Shaker {
@@ -247,7 +247,7 @@ impl Shaker {
         let what = format!("activate at {sample_rate_hz:.4} Hz, up to {max_frames} frames");
         self.say(name, &what);
         let stream = self.tracks[at].instance.activate(Activation { sample_rate_hz, min_frames: 1, max_frames })?;
-        self.tracks[at].state = State::Active { stream, max_frames: max_frames as usize };
+        self.tracks[at].state = State::Active { stream: Box::new(stream), max_frames: max_frames as usize };
         Ok(what)
     }
 
@@ -354,7 +354,7 @@ impl Track {
     fn deactivate(&mut self) -> Result<()> {
         self.wait()?;
         if let State::Active { stream, .. } = std::mem::replace(&mut self.state, State::Inactive) {
-            self.instance.deactivate(stream);
+            self.instance.deactivate(*stream);
         }
         Ok(())
     }
