@@ -124,6 +124,7 @@ impl App {
     }
 
     fn draw(&mut self, ui: &mut egui::Ui) {
+        crate::injected::panic_if_asked("view");
         let session = &self.shared.params.session;
         let generation = session.view_generation();
         if generation != self.view_generation {

@@ -7,8 +7,9 @@
 mod analysis;
 mod closing;
 pub mod editor;
-pub mod examination;
-mod frame_log;
+mod examination;
+pub mod frame_log;
+mod injected;
 mod layout_files;
 pub mod params;
 pub mod plugin;

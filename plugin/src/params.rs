@@ -2,11 +2,14 @@
 //!
 //! All values are atomics: the host's threads write, the worker and the editor read, nobody waits. The audio path needs none of them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 use spherescope_model::Engine;
 
+use crate::injected;
 use crate::session::Session;
 
 /// [`Engine`] as the host sees it. The identifiers are saved in sessions and never change.
@@ -83,6 +86,8 @@ pub struct SpherescopeParams {
 
 /// Range of [`SpherescopeParams::gate_db`].
 pub const GATE_DB: (f32, f32) = (-100.0, -20.0);
+/// Range of [`SpherescopeParams::threshold`].
+pub const THRESHOLD: (f32, f32) = (0.0, 1.0);
 /// Range of [`SpherescopeParams::max_sources`].
 pub const MAX_SOURCES: (i32, i32) = (1, 8);
 /// Range of [`SpherescopeParams::smoothing_ms`].
@@ -99,32 +104,32 @@ impl SpherescopeParams {
             engine: EnumParam::new("Engine", EngineChoice::AggRl).non_automatable(),
             gate_db: FloatParam::new("Gate", -60.0, FloatRange::Linear { min: GATE_DB.0, max: GATE_DB.1 })
                 .with_unit(" dBFS")
-                .with_value_to_string(formatters::v2s_f32_rounded(1))
-                .with_string_to_value(Arc::new(number)),
+                .with_value_to_string(shown(rounded(1)))
+                .with_string_to_value(Arc::new(read(number))),
             threshold: FloatParam::new(
                 "Threshold",
                 Engine::AggRl.default_threshold(),
-                FloatRange::Linear { min: 0.0, max: 1.0 },
+                FloatRange::Linear { min: THRESHOLD.0, max: THRESHOLD.1 },
             )
-            .with_value_to_string(formatters::v2s_f32_rounded(2))
-            .with_string_to_value(Arc::new(number)),
+            .with_value_to_string(shown(rounded(2)))
+            .with_string_to_value(Arc::new(read(number))),
             max_sources: IntParam::new(
                 "Maximum sources",
                 4,
                 IntRange::Linear { min: MAX_SOURCES.0, max: MAX_SOURCES.1 },
             )
-            .with_string_to_value(Arc::new(whole_number)),
+            .with_string_to_value(Arc::new(read(whole_number))),
             smoothing_ms: FloatParam::new(
                 "Smoothing",
                 0.0,
                 FloatRange::Skewed { min: SMOOTHING_MS.0, max: SMOOTHING_MS.1, factor: 0.5 },
             )
             .with_unit(" ms")
-            .with_value_to_string(formatters::v2s_f32_rounded(0))
-            .with_string_to_value(Arc::new(number)),
+            .with_value_to_string(shown(rounded(0)))
+            .with_string_to_value(Arc::new(read(number))),
             grid_size: IntParam::new("Grid size", 2048, IntRange::Linear { min: GRID_SIZE.0, max: GRID_SIZE.1 })
                 .with_unit(" directions")
-                .with_string_to_value(Arc::new(whole_number))
+                .with_string_to_value(Arc::new(read(whole_number)))
                 .non_automatable(),
             compare: BoolParam::new("Compare engines", false).non_automatable(),
             layout_revision: IntParam::new("Layout revision", 0, IntRange::Linear { min: 0, max: MAX_LAYOUT_REVISION })
@@ -133,6 +138,68 @@ impl SpherescopeParams {
             session: Session::new(first_preset),
         }
     }
+}
+
+/// Makes the parameters of a saved state usable before the framework takes them as they are: values outside their range end at its
+/// nearest end, and values that are none, or of another kind, are left out, so that the present one stays.
+///
+/// Without this a damaged project could ask for a grid of two thousand million directions, or for an engine that does not exist.
+pub fn tidy_state(state: &mut PluginState) {
+    let within = |value: f32, (min, max): (f32, f32)| value.is_finite().then(|| value.clamp(min, max));
+    state.params.retain(|id, value| match (id.as_str(), value) {
+        ("engine", ParamValue::String(engine)) => EngineChoice::ids().is_some_and(|ids| ids.contains(&engine.as_str())),
+        ("engine", _) => false,
+        (id, ParamValue::F32(value)) => match id {
+            "gate_db" => keep(value, within(*value, GATE_DB)),
+            "threshold" => keep(value, within(*value, THRESHOLD)),
+            "smoothing_ms" => keep(value, within(*value, SMOOTHING_MS)),
+            _ => false,
+        },
+        (id, ParamValue::I32(value)) => match id {
+            "max_sources" => keep(value, Some((*value).clamp(MAX_SOURCES.0, MAX_SOURCES.1))),
+            "grid_size" => keep(value, Some((*value).clamp(GRID_SIZE.0, GRID_SIZE.1))),
+            "layout_revision" => keep(value, Some((*value).clamp(0, MAX_LAYOUT_REVISION))),
+            _ => false,
+        },
+        _ => false,
+    });
+}
+
+fn keep<T>(place: &mut T, value: Option<T>) -> bool {
+    match value {
+        Some(value) => {
+            *place = value;
+            true
+        }
+        None => false,
+    }
+}
+
+/// How a value is shown; should `text` panic, as the bare number: a panic here would end the host.
+fn shown(text: impl Fn(f32) -> String + Send + Sync + 'static) -> Arc<dyn Fn(f32) -> String + Send + Sync> {
+    Arc::new(move |value| {
+        let guarded = catch_unwind(AssertUnwindSafe(|| {
+            injected::panic_if_asked("text");
+            text(value)
+        }));
+        guarded.unwrap_or_else(|_| value.to_string())
+    })
+}
+
+/// How a text is read; should `value` panic, as none.
+fn read<T: 'static>(value: fn(&str) -> Option<T>) -> impl Fn(&str) -> Option<T> + Send + Sync + 'static {
+    move |text| {
+        let guarded = catch_unwind(|| {
+            injected::panic_if_asked("text");
+            value(text)
+        });
+        guarded.ok().flatten()
+    }
+}
+
+fn rounded(digits: usize) -> impl Fn(f32) -> String + Send + Sync + 'static {
+    let text = formatters::v2s_f32_rounded(digits);
+    move |value| text(value)
 }
 
 /// A number with or without a unit behind it.
@@ -168,6 +235,61 @@ mod tests {
             "layout_revision",
         ];
         assert_eq!(ids, saved);
+    }
+
+    fn state(values: impl IntoIterator<Item = (String, ParamValue)>) -> PluginState {
+        PluginState { version: "1".into(), params: values.into_iter().collect(), fields: Default::default() }
+    }
+
+    #[test]
+    fn a_state_s_values_end_up_in_range_or_are_left_out() {
+        let value = |text: &str| serde_json::from_str::<ParamValue>(text).unwrap();
+        for (id, saved, taken) in [
+            ("gate_db", r#"{"f32": 1e30}"#, Some(r#"{"f32": -20.0}"#)),
+            ("gate_db", r#"{"i32": -30}"#, None),
+            ("gate_db", r#"{"f32": -30.5}"#, Some(r#"{"f32": -30.5}"#)),
+            ("threshold", r#"{"f32": -5.0}"#, Some(r#"{"f32": 0.0}"#)),
+            ("smoothing_ms", r#"{"f32": 1e9}"#, Some(r#"{"f32": 2000.0}"#)),
+            ("max_sources", r#"{"i32": 2147483647}"#, Some(r#"{"i32": 8}"#)),
+            ("grid_size", r#"{"i32": 2147483647}"#, Some(r#"{"i32": 16384}"#)),
+            ("grid_size", r#"{"i32": -2147483648}"#, Some(r#"{"i32": 256}"#)),
+            ("layout_revision", r#"{"i32": -1}"#, Some(r#"{"i32": 0}"#)),
+            ("engine", r#"{"string": "srp-phat"}"#, Some(r#"{"string": "srp-phat"}"#)),
+            ("engine", r#"{"string": "no such engine"}"#, None),
+            ("engine", r#"{"i32": 99}"#, None),
+            ("no_such_parameter", r#"{"bool": true}"#, None),
+        ] {
+            let mut state = state([(id.to_string(), value(saved))]);
+            tidy_state(&mut state);
+            let json = |v: &ParamValue| serde_json::to_string(v).unwrap();
+            let found = state.params.get(id).map(json);
+            assert_eq!(found, taken.map(|t| json(&value(t))), "{id}: {saved}");
+        }
+    }
+
+    #[test]
+    fn every_saved_value_is_taken_again() {
+        let values = params().param_map().into_iter().map(|(id, ptr, _)| match ptr {
+            ParamPtr::FloatParam(_) => (id, ParamValue::F32(0.0)),
+            ParamPtr::EnumParam(_) => (id, ParamValue::String("agg-rl".into())),
+            ParamPtr::IntParam(_) | ParamPtr::BoolParam(_) => (id, ParamValue::I32(1)),
+        });
+        let mut state = state(values);
+        let before: Vec<_> = state.params.keys().cloned().collect();
+        tidy_state(&mut state);
+        assert_eq!(state.params.keys().cloned().collect::<Vec<_>>(), before, "a parameter is left out");
+        state.params.insert("gate_db".into(), ParamValue::F32(f32::NAN));
+        tidy_state(&mut state);
+        assert!(!state.params.contains_key("gate_db"));
+    }
+
+    #[test]
+    fn a_panic_in_a_text_is_no_panic_of_the_parameter() {
+        assert_eq!(shown(|_| panic!("injected"))(1.5), "1.5");
+        fn fails(_: &str) -> Option<f32> {
+            panic!("injected")
+        }
+        assert_eq!(read(fails)("1.5"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use spherescope_dsp::{BlockWriter, block_pool};
 
 use crate::editor::SpherescopeEditor;
 use crate::frame_log;
-use crate::params::SpherescopeParams;
+use crate::params::{self, SpherescopeParams};
 use crate::shared::Shared;
 use crate::widths;
 use crate::worker::{Bus, Worker, WorkerSetup};
@@ -66,6 +66,10 @@ impl<const N: u32> Plugin for Spherescope<N> {
 
     fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
         Some(SpherescopeEditor::new(self.shared.clone()))
+    }
+
+    fn filter_state(state: &mut PluginState) {
+        params::tidy_state(state);
     }
 
     fn activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {

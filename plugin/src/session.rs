@@ -5,6 +5,7 @@
 //! gives the same bytes. Each text is validated before it takes effect: junk is refused with the old value kept.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +13,9 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use nice_plug::prelude::{ParamPtr, Params};
 use spherescope_dsp::{MicArray, presets};
 use spherescope_view::ViewState;
+
+use crate::injected;
+use crate::worker::panic_text;
 
 /// Version of the format under `"layout"`.
 pub const LAYOUT_VERSION: u64 = 1;
@@ -22,6 +26,11 @@ pub const FIRST_WINDOW: [u32; 2] = [1000, 680];
 pub const MIN_WINDOW: [u32; 2] = [480, 320];
 /// A window never opens larger than this, in logical pixels.
 pub const MAX_WINDOW: [u32; 2] = [8192, 8192];
+
+/// No layout's text is longer, in bytes: 64 capsules take about 6000. Longer ones are refused unread.
+pub const MAX_LAYOUT_BYTES: usize = 1 << 20;
+/// No saved view or window size is longer, in bytes; longer ones are left out unread.
+const MAX_SMALL_BYTES: usize = 1 << 16;
 
 const LAYOUT: &str = "layout";
 const LAYOUT_VERSION_KEY: &str = "layout-version";
@@ -78,10 +87,11 @@ impl Session {
 
     /// Takes the array of a layout text, or remembers why it is none and keeps the old one.
     pub fn set_layout_text(&self, text: &str) -> bool {
-        match MicArray::from_text(text) {
+        let array = check_length(text).and_then(|()| MicArray::from_text(text).map_err(|e| e.to_string()));
+        match array {
             Ok(array) => self.set_layout(array),
             Err(error) => {
-                self.refuse_layout(error.to_string());
+                self.refuse_layout(error);
                 return false;
             }
         }
@@ -129,10 +139,13 @@ impl Session {
 
     fn load_layout(&self, text: &str, version: Option<&String>) {
         match version.map_or(Ok(LAYOUT_VERSION), |v| v.parse()) {
-            Ok(LAYOUT_VERSION) => match MicArray::from_json(text) {
-                Ok(array) => self.set_layout(array),
-                Err(error) => self.refuse_layout(format!("the project's layout: {error}")),
-            },
+            Ok(LAYOUT_VERSION) => {
+                let array = check_length(text).and_then(|()| MicArray::from_json(text).map_err(|e| e.to_string()));
+                match array {
+                    Ok(array) => self.set_layout(array),
+                    Err(error) => self.refuse_layout(format!("the project's layout: {error}")),
+                }
+            }
             _ => self.refuse_layout(format!(
                 "the project's layout: expected version {LAYOUT_VERSION}, found {}",
                 version.map_or("none", String::as_str)
@@ -147,6 +160,14 @@ fn first_layout(preset: &str) -> MicArray {
         let corners = [[s, s, s], [s, -s, -s], [-s, s, -s], [-s, -s, s]];
         MicArray::from_positions("Tetrahedron", &corners).expect("four corners are an array")
     })
+}
+
+/// Refuses texts that are no layout by their mere length, before time is spent on reading them.
+fn check_length(text: &str) -> Result<(), String> {
+    if text.len() > MAX_LAYOUT_BYTES {
+        return Err(format!("expected a layout of at most {MAX_LAYOUT_BYTES} bytes, found {}", text.len()));
+    }
+    Ok(())
 }
 
 fn text_of(view: &ViewState) -> String {
@@ -173,15 +194,26 @@ unsafe impl Params for Session {
         ])
     }
 
+    /// Takes each text on its own. A panic, which would end the host, leaves what has not been taken yet as it was.
     fn deserialize_fields(&self, fields: &BTreeMap<String, String>) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.load(fields))) {
+            self.refuse_layout(format!("the project's layout cannot be read: {}", panic_text(&*panic)));
+        }
+    }
+}
+
+impl Session {
+    fn load(&self, fields: &BTreeMap<String, String>) {
+        injected::panic_if_asked("state");
+        let small = |key: &str| fields.get(key).filter(|text| text.len() <= MAX_SMALL_BYTES);
         if let Some(text) = fields.get(LAYOUT) {
             self.load_layout(text, fields.get(LAYOUT_VERSION_KEY));
         }
-        if let Some(view) = fields.get(VIEW).and_then(|text| serde_json::from_str::<ViewState>(text).ok()) {
+        if let Some(view) = small(VIEW).and_then(|text| serde_json::from_str::<ViewState>(text).ok()) {
             self.set_view(&view);
             self.view_generation.fetch_add(1, Ordering::Release);
         }
-        if let Some(size) = fields.get(WINDOW).and_then(|text| serde_json::from_str(text).ok()) {
+        if let Some(size) = small(WINDOW).and_then(|text| serde_json::from_str(text).ok()) {
             self.set_window(size);
         }
     }
@@ -232,6 +264,8 @@ mod tests {
             (LAYOUT_VERSION_KEY, "x", Some("version 1, found x")),
             (VIEW, "][", None),
             (VIEW, "[]x", None),
+            (VIEW, r#"{"globe_yaw_deg": 1e39}"#, None),
+            (VIEW, r#"{"globe_pitch_deg": null}"#, None),
             (WINDOW, "[1]", None),
             (WINDOW, "[-1, 1e9]", None),
         ] {
@@ -253,6 +287,21 @@ mod tests {
             }
         }
         session().deserialize_fields(&BTreeMap::new());
+    }
+
+    #[test]
+    fn texts_too_long_for_a_layout_are_refused_unread() {
+        let session = session();
+        let good = session.serialize_fields();
+        // A good layout but for its length: reading it would succeed.
+        let long = format!("{}{}", " ".repeat(MAX_LAYOUT_BYTES), session.layout().to_json());
+        let fields = [LAYOUT, VIEW, WINDOW].map(|key| (key.to_string(), long.clone()));
+        session.deserialize_fields(&BTreeMap::from(fields));
+        assert_eq!(session.serialize_fields(), good);
+        let refusal = session.layout_refusal().unwrap();
+        assert!(refusal.contains("at most 1048576 bytes"), "{refusal}");
+        assert!(!session.set_layout_text(&long));
+        assert_eq!(session.serialize_fields(), good);
     }
 
     #[test]

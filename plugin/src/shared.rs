@@ -63,3 +63,43 @@ impl Shared {
         self.repaint.request_repaint();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn snapshots_are_whole_and_in_order_for_everyone_who_looks() {
+        const SNAPSHOTS: u64 = 50_000;
+        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut last = 0;
+                    while !done.load(Ordering::Acquire) {
+                        let snapshot = shared.snapshot.load_full();
+                        assert!(snapshot.sequence >= last, "{} after {last}", snapshot.sequence);
+                        last = snapshot.sequence;
+                        // Every part must be of the same publication.
+                        assert!(snapshot.spectrum.iter().all(|&x| x == last as f32), "snapshot {last} is mixed");
+                        assert_eq!((snapshot.t_s, snapshot.health.dropped_blocks), (last as f64, last));
+                    }
+                });
+            }
+            let first = shared.snapshot.load_full();
+            for sequence in 1..=SNAPSHOTS {
+                shared.publish(Snapshot {
+                    sequence,
+                    t_s: sequence as f64,
+                    spectrum: vec![sequence as f32; 64],
+                    health: Health { dropped_blocks: sequence, ..Health::default() },
+                    ..(*first).clone()
+                });
+            }
+            done.store(true, Ordering::Release);
+        });
+        assert_eq!(shared.snapshot.load().sequence, SNAPSHOTS);
+    }
+}

@@ -117,6 +117,32 @@ mod tests {
         assert_eq!(sorted, (MIN_WIDTH..=MAX_WIDTH).collect::<Vec<_>>());
     }
 
+    /// Saved in every project that uses the VST3. Lines may be added here, never changed.
+    #[test]
+    fn classes_keep_their_identities_and_names_for_ever() {
+        let classes: Vec<_> = VST3_WIDTHS
+            .into_iter()
+            .map(|n| format!("{} {}", String::from_utf8_lossy(&class_id_of(n)), name_of(n)))
+            .collect();
+        let golden = [
+            "SpherescopeVST04 Spherescope 04ch",
+            "SpherescopeVST06 Spherescope 06ch",
+            "SpherescopeVST07 Spherescope 07ch",
+            "SpherescopeVST08 Spherescope 08ch",
+            "SpherescopeVST09 Spherescope 09ch",
+            "SpherescopeVST12 Spherescope 12ch",
+            "SpherescopeVST15 Spherescope 15ch",
+            "SpherescopeVST16 Spherescope 16ch",
+            "SpherescopeVST19 Spherescope 19ch",
+            "SpherescopeVST25 Spherescope 25ch",
+            "SpherescopeVST32 Spherescope 32ch",
+            "SpherescopeVST36 Spherescope 36ch",
+            "SpherescopeVST49 Spherescope 49ch",
+            "SpherescopeVST63 Spherescope 63ch",
+        ];
+        assert_eq!(classes[..golden.len()], golden);
+    }
+
     #[test]
     fn a_single_width_is_a_single_layout_of_that_width() {
         for n in MIN_WIDTH..=MAX_WIDTH {

@@ -100,6 +100,9 @@ fn serve(shared: &Arc<Shared>, reader: &mut BlockReader, bus: Bus, log_directory
     }
     analysis.publish(0, reader.dropped_blocks());
     let mut resting = !analysis.logging();
+    if !resting {
+        crate::injected::panic_if_asked("worker");
+    }
     while !stop.load(Ordering::Acquire) {
         if !analysis.logging() && !shared.editor_open() {
             resting = true;
@@ -109,6 +112,7 @@ fn serve(shared: &Arc<Shared>, reader: &mut BlockReader, bus: Bus, log_directory
             resting = false;
             drain(reader);
             analysis.restart();
+            crate::injected::panic_if_asked("worker");
         } else if !analysis.step(reader) {
             park_timeout(PAUSE);
         }
@@ -330,6 +334,73 @@ pub(crate) mod tests {
             let message = shared.snapshot.load().health.message.clone().unwrap_or_default();
             assert!(message.contains(said), "{message:?} should mention {said:?}");
         }
+    }
+
+    #[test]
+    fn every_rate_is_analysed_or_refused_in_words() {
+        for (sample_rate_hz, works) in [
+            (1000.0, false),
+            (1234.5678, false),
+            (8000.0, false),
+            (15_999.0, false),
+            (16_000.0, true),
+            (22_050.5, true),
+            (44_100.0, true),
+            (48_000.25, true),
+            (96_000.0, true),
+            (192_000.0, true),
+            (768_000.0, true),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let shared = shared();
+            set(&shared, "engine", "SRP-PHAT");
+            set(&shared, "grid_size", "256");
+            let (mut writer, mut worker) = worker(&shared, Bus { sample_rate_hz, ..bus(4) }, Some(directory.path()));
+            play(&mut writer, &shared, Direction::LEFT, 6.0 * sample_rate_hz.max(RATE) / RATE * 0.05);
+            worker.stop();
+            let message = shared.snapshot.load().health.message.clone();
+            match message {
+                None => assert!(works && !lines(directory.path()).is_empty(), "{sample_rate_hz} Hz: no word, no frame"),
+                Some(said) => {
+                    assert!(!works, "{sample_rate_hz} Hz: {said}");
+                    let found = format!("found {sample_rate_hz} Hz");
+                    assert!(said.contains("16000 to 768000 Hz") && said.contains(&found), "{said}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn audio_that_is_no_number_is_left_out_and_the_analysis_recovers() {
+        let directory = tempfile::tempdir().unwrap();
+        let shared = shared();
+        set(&shared, "engine", "SRP-PHAT");
+        set(&shared, "threshold", "0.2");
+        set(&shared, "smoothing_ms", "100");
+        let (mut writer, mut worker) = worker(&shared, bus(4), Some(directory.path()));
+        let from = Direction::from_degrees(60.0, 20.0).unwrap();
+        play(&mut writer, &shared, from, 0.3);
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::from_bits(1), f32::MAX, f32::MIN] {
+            // All channels, then one alone.
+            for channels in [0..4, 2..3] {
+                for _ in 0..12 {
+                    while writer.free_blocks() == 0 {
+                        std::thread::yield_now();
+                    }
+                    writer.push(256, |channel, out| out.fill(if channels.contains(&channel) { value } else { 0.01 }));
+                }
+            }
+        }
+        play(&mut writer, &shared, from, 1.0);
+        worker.stop();
+        let snapshot = shared.snapshot.load();
+        assert!(!snapshot.spectrum.is_empty() && snapshot.spectrum.iter().all(|x| x.is_finite()));
+        let lines = lines(directory.path());
+        let last = lines[lines.len() - 1]["peaks"][0].clone();
+        let angle = |name: &str| last[name].as_f64().unwrap();
+        let found = Direction::from_degrees(angle("azimuth_deg"), angle("elevation_deg")).unwrap();
+        assert!(found.angle_to_deg(&from) < 8.0, "{last}");
+        assert!(lines.iter().flat_map(|l| l["peaks"].as_array().unwrap()).all(|p| p["score"].is_number()));
     }
 
     #[test]

@@ -24,6 +24,13 @@ impl BitNoise {
             };
         }
     }
+
+    /// Fills a buffer with any bit patterns at all: not-a-numbers of every kind and infinities among them.
+    pub fn fill_any(&mut self, out: &mut [f32]) {
+        for sample in out {
+            *sample = f32::from_bits(self.0.random());
+        }
+    }
 }
 
 /// White noise between −`level` and `level`.

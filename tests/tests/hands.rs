@@ -205,7 +205,7 @@ fn a_person_can_choose_edit_undo_and_import() {
     let broken = "channel,x_m,y_m,z_m\n0,0.05,0,0\n1,oops,0,0\n";
     std::fs::write(&path, broken).unwrap();
     desk.click("Import…");
-    let field = desk.twin.harness.get_by_label("File").rect().right_center() + egui::vec2(60.0, 0.0);
+    let field = desk.twin.place("Read") - egui::vec2(70.0, 0.0);
     desk.click_at(field);
     desk.text(&name);
     desk.click("Read");

@@ -155,7 +155,8 @@ fn play_watched(mut stream: Stream, parameters: &[Parameter]) -> Stream {
 #[test]
 fn process_takes_no_memory_and_gives_none_back() {
     let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
-    for width in [4, 32, 63] {
+    // Narrower and wider than the array of a new instance, which has four capsules.
+    for width in [2, 4, 32, 64] {
         let [mut first, mut watched] = [host.instance().unwrap(), host.instance().unwrap()];
         watched.select_width(width).unwrap();
         let parameters = watched.parameters().unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::args::Args;
+use crate::sbom;
 use crate::workspace::{cargo, pass_through, target_dir};
 use crate::{Failure, Outcome};
 
@@ -37,7 +38,10 @@ pub fn run(mut args: Args) -> Outcome {
     if dev && release {
         return Err(Failure::Usage("bundle: expected one of --release and --dev, found both".into()));
     }
-    build(if dev { Build::Dev } else { Build::Release })?;
+    let bundles = build(if dev { Build::Dev } else { Build::Release })?;
+    let bill = bundles.dir.join("Spherescope.cdx.json");
+    sbom::write(&bill)?;
+    println!("{}", bill.display());
     Ok(())
 }
 
@@ -53,6 +57,9 @@ pub fn build(build: Build) -> Result<Bundles, Failure> {
     command.args(arguments);
     pass_through(&mut command)?;
     let library = target.join(profile).join(library_name());
+    if build == Build::Release && holds(&fs::read(&library)?, INJECTED) {
+        return Err(Failure::Task(format!("{} can be made to panic by the environment", library.display())));
+    }
     let dir = target.join(match build {
         Build::Release => "bundled",
         Build::Dev | Build::Tests => "bundled-dev",
@@ -62,6 +69,13 @@ pub fn build(build: Build) -> Result<Bundles, Failure> {
     write_vst3(&library, &bundles.vst3)?;
     println!("{}\n{}", bundles.clap.display(), bundles.vst3.display());
     Ok(bundles)
+}
+
+/// What development builds look at to panic on purpose; no release may.
+const INJECTED: &[u8] = b"SPHERESCOPE_PANIC";
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 fn library_name() -> String {
@@ -137,4 +151,15 @@ pub fn copy(from: &Path, to: &Path) -> Outcome {
         return Ok(());
     }
     replace(from, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn injected_panics_are_found_in_a_library() {
+        assert!(holds(b"\0SPHERESCOPE_PANICworker", INJECTED));
+        assert!(!holds(b"SPHERESCOPE_LOG", INJECTED) && !holds(b"", INJECTED));
+    }
 }

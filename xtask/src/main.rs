@@ -8,10 +8,13 @@ mod bench;
 mod bundle;
 mod demo;
 mod evaluate;
+mod hosts;
 mod install;
 mod packages;
 mod pedalboard;
 mod pictures;
+mod sbom;
+mod shake;
 mod steps;
 mod test;
 mod train;
@@ -47,7 +50,7 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
              --input FILE --array ARRAY   the same for a recording of your own (ARRAY: a preset's name, or a JSON or CSV file)
              --no-screenshot              do not open the editor
   test     formatting, lints, every test, documentation, and the VST3 in a Python host: what CI runs
-  bundle   build the CLAP and VST3 bundles and print where they are
+  bundle   build the CLAP and VST3 bundles and print where they are, with a bill of materials (CycloneDX) beside them
              --release                    optimised, as shipped (default): target/bundled
              --dev                        with debug assertions and allocation checks: target/bundled-dev
   evaluate tables of accuracy: the network beside classical methods; a whole run writes docs/results.md (about 15 minutes)
@@ -73,6 +76,10 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
              --budget N                   1 is some minutes of two cores for each variant (default 1); --sources DIR, --out DIR,
              --judges DIR, --print-only   --threads N as above; dry recordings of the scenes that judge; do not write
   pictures draw every panel of the editor and put the pictures into docs/pictures
+  hosts    the development bundles in Ardour, Qtractor's scanner and pedalboard, as far as they are installed
+  shake    call the plugin in random, legal order and watch memory, threads and open files
+             --seed N, --minutes M        which calls (default 1), and for how long (default 1)
+             --no-editors, --verbose      open no windows; say every call
   install  build the release bundles and copy them where hosts look
   help     print this text
 ";
@@ -89,11 +96,14 @@ fn main() -> ExitCode {
         "evaluate" => evaluate::run(args),
         "install" => install::run(args),
         "pictures" => pictures::run(args),
+        "hosts" => hosts::run(args),
+        "shake" => shake::run(args),
         "train" => train::run(args),
         "ablate" => train::ablate(args),
         "help" | "-h" | "--help" => args.finish().map(|()| print!("{HELP}")),
         other => Err(Failure::Usage(format!(
-            "unknown task: expected demo, test, bundle, evaluate, bench, install, train, ablate, pictures or help, found `{other}`"
+            "unknown task: expected demo, test, bundle, evaluate, bench, install, hosts, shake, train, ablate, pictures or help, \
+             found `{other}`"
         ))),
     };
     match outcome {

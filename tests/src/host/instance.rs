@@ -245,6 +245,26 @@ impl Instance {
             .collect()
     }
 
+    /// The text that the plugin shows for a parameter's value.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn text_of(&mut self, id: u32, value: f64) -> Result<String> {
+        let (params, handle) = self.extension::<PluginParams>("parameters")?;
+        let mut buffer = [0; 256];
+        let text = params.value_to_text(&handle, ClapId::new(id), value, &mut buffer)?;
+        Ok(String::from_utf8_lossy(text).into_owned())
+    }
+
+    /// The value that the plugin reads from a text; `None` where it is no value.
+    ///
+    /// # Errors
+    /// When the plugin has no parameters.
+    pub fn value_of(&mut self, id: u32, text: &std::ffi::CStr) -> Result<Option<f64>> {
+        let (params, handle) = self.extension::<PluginParams>("parameters")?;
+        Ok(params.text_to_value(&handle, ClapId::new(id), text))
+    }
+
     /// Sets a parameter by name while the plugin is not active.
     ///
     /// # Errors

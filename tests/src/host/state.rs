@@ -34,6 +34,11 @@ impl StateDocument {
         self.json["fields"][name].as_str()
     }
 
+    /// Whether parameters and fields are the same; the version of the plugin that saved them may differ.
+    pub fn same_session(&self, other: &Self) -> bool {
+        ["params", "fields"].into_iter().all(|part| self.json[part] == other.json[part])
+    }
+
     /// Replaces a persisted field's text.
     pub fn set_field(&mut self, name: &str, text: &str) {
         self.json["fields"][name] = text.into();
@@ -58,5 +63,6 @@ mod tests {
         state.set_field("layout", "[]");
         assert_eq!(StateDocument::read(&state.to_bytes()).unwrap().field("layout"), Some("[]"));
         assert!(StateDocument::read(&bytes[..20]).is_err());
+        assert!(!state.same_session(&StateDocument::read(&bytes).unwrap()));
     }
 }

@@ -11,7 +11,7 @@ const UNWRITTEN: u32 = 0x7fc0_dead;
 
 /// The audio of an active instance. It may go to another thread, and comes back to be deactivated.
 pub struct Stream {
-    processor: StartedPluginAudioProcessor<TestHost>,
+    processor: PluginAudioProcessor<TestHost>,
     input_ports: AudioPorts,
     output_ports: AudioPorts,
     input: Vec<Vec<f32>>,
@@ -29,7 +29,7 @@ impl Stream {
         max_frames: usize,
     ) -> Self {
         Self {
-            processor,
+            processor: processor.into(),
             input_ports: AudioPorts::with_capacity(inputs, 1),
             output_ports: AudioPorts::with_capacity(outputs, 1),
             input: vec![vec![0.0; max_frames]; inputs],
@@ -41,7 +41,7 @@ impl Stream {
     }
 
     pub(super) fn into_stopped(self) -> StoppedPluginAudioProcessor<TestHost> {
-        self.processor.stop_processing()
+        self.processor.into_stopped()
     }
 
     /// Channels going in.
@@ -64,6 +64,24 @@ impl Stream {
         &self.output[channel]
     }
 
+    /// Starts processing again after [`Stream::stop`].
+    ///
+    /// # Errors
+    /// When the plugin refuses.
+    pub fn start(&mut self) -> Result<()> {
+        Ok(self.processor.ensure_processing_started().map(|_| ())?)
+    }
+
+    /// Stops processing without deactivating: the plugin sleeps.
+    pub fn stop(&mut self) {
+        self.processor.ensure_processing_stopped();
+    }
+
+    /// Clears what the plugin remembers of the audio so far.
+    pub fn reset(&mut self) {
+        self.processor.reset();
+    }
+
     /// Sends a parameter's value with the next block, by the host's identifier.
     pub fn set_parameter(&mut self, id: u32, value: f64) {
         self.events.push(&ParamValueEvent::new(0, ClapId::new(id), Pckn::match_all(), value));
@@ -72,7 +90,7 @@ impl Stream {
     /// Processes the first frames of the input.
     ///
     /// # Errors
-    /// When the plugin reports one.
+    /// When the plugin reports one, or sleeps.
     pub fn run(&mut self, frames: usize) -> Result<ProcessStatus> {
         self.run_guarded(frames, || ())
     }
@@ -80,7 +98,7 @@ impl Stream {
     /// As [`Stream::run`], with a guard that lives exactly as long as the plugin's `process` runs.
     ///
     /// # Errors
-    /// When the plugin reports one.
+    /// When the plugin reports one, or sleeps.
     pub fn run_guarded<G>(&mut self, frames: usize, guard: impl FnOnce() -> G) -> Result<ProcessStatus> {
         for channel in &mut self.output {
             channel[..frames].fill(f32::from_bits(UNWRITTEN));
@@ -97,9 +115,9 @@ impl Stream {
         }]);
         let events = self.events.as_input();
         let mut answers = self.answers.as_output();
+        let processor = self.processor.as_started_mut()?;
         let alive = guard();
-        let status =
-            self.processor.process(&inputs, &mut outputs, &events, &mut answers, Some(self.frames_so_far), None);
+        let status = processor.process(&inputs, &mut outputs, &events, &mut answers, Some(self.frames_so_far), None);
         drop(alive);
         self.events.clear();
         self.answers.clear();

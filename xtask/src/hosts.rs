@@ -1,0 +1,129 @@
+//! `hosts`: the development bundles in the real hosts that this machine has, none of which is needed for anything else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::args::Args;
+use crate::bundle::{self, Build, Bundles};
+use crate::pedalboard;
+use crate::steps::Steps;
+use crate::workspace::{describe, root, target_dir};
+use crate::{Failure, Outcome};
+
+/// Ardour of Debian 12, and of other systems of its time.
+const ARDOUR: &str = "/usr/lib/ardour7";
+const ARDOUR_LUA: &str = "/usr/bin/ardour7-lua";
+const QTRACTOR_SCAN: [&str; 2] =
+    ["/usr/lib/x86_64-linux-gnu/qtractor/qtractor_plugin_scan", "/usr/lib/qtractor/qtractor_plugin_scan"];
+/// A host that takes longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// `cargo xtask hosts`.
+pub fn run(args: Args) -> Outcome {
+    args.finish()?;
+    let bundles = bundle::build(Build::Dev)?;
+    let folder = target_dir()?.join("hosts");
+    let mut steps = Steps::default();
+    if Path::new(ARDOUR_LUA).is_file() {
+        steps.run("Ardour", || ardour(&bundles, &folder.join("ardour")));
+    } else {
+        steps.not_run("Ardour", &format!("there is no {ARDOUR_LUA} (Debian's package ardour)"));
+    }
+    match QTRACTOR_SCAN.into_iter().find(|path| Path::new(path).is_file()) {
+        Some(scan) => {
+            steps.run("Qtractor", || qtractor(&bundles, scan));
+        }
+        None => steps.not_run("Qtractor", "there is no qtractor_plugin_scan (Debian's package qtractor)"),
+    }
+    steps.run("pedalboard", || pedalboard::check(&bundles.vst3));
+    steps.finish()
+}
+
+/// Scans the VST3 with Ardour's scanner and plays every class in a session without a window, all in a home folder of its own.
+fn ardour(bundles: &Bundles, folder: &Path) -> Result<String, Failure> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    let vst3 = folder.join(".vst3").join("Spherescope.vst3");
+    bundle::copy(&bundles.vst3, &vst3)?;
+    // Ardour takes what it knows of a library for outdated when both were written in the same second.
+    thread::sleep(Duration::from_secs(2));
+    let inside = |command: &mut Command| {
+        command.env("HOME", folder).env("NICE_LOG", folder.join("plugin.log"));
+        command.env_remove("XDG_CACHE_HOME").env_remove("XDG_CONFIG_HOME");
+    };
+    let mut scan = Command::new(PathBuf::from(ARDOUR).join("ardour-vst3-scanner"));
+    scan.arg("-f").arg(&vst3).env("LD_LIBRARY_PATH", ARDOUR);
+    inside(&mut scan);
+    listen(&mut scan, "")?;
+    let mut play = Command::new(ARDOUR_LUA);
+    play.arg(root().join("tests").join("hosts").join("ardour.lua")).env("SPHERESCOPE_SESSION", folder.join("session"));
+    inside(&mut play);
+    let said = listen(&mut play, "")?;
+    verdict(&said, "PASS: ")
+}
+
+/// Has Qtractor's scanner look at the CLAP.
+fn qtractor(bundles: &Bundles, scan: &str) -> Result<String, Failure> {
+    let mut command = Command::new(scan);
+    command.env("QT_QPA_PLATFORM", "offscreen").env("NICE_LOG", bundles.dir.join("plugin.log"));
+    let said = listen(&mut command, &format!("CLAP:{}\n", bundles.clap.display()))?;
+    verdict(&said, "CLAP|Spherescope|4:4|")
+}
+
+/// The line that begins with `start`, without which the host has not passed.
+fn verdict(said: &str, start: &str) -> Result<String, Failure> {
+    let found = said.lines().find(|line| line.starts_with(start));
+    found.map(str::to_string).ok_or_else(|| Failure::Task(format!("expected a line that begins with {start:?}")))
+}
+
+/// Runs a host with a text to read, and returns what it says, after printing it. Ends one that hangs.
+fn listen(command: &mut Command, input: &str) -> Result<String, Failure> {
+    use std::io::{Read as _, Write as _};
+    let name = describe(command);
+    println!("$ {name}");
+    let fail = |e: std::io::Error| Failure::Task(format!("`{name}`: {e}"));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(fail)?;
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let reader = thread::spawn(move || {
+        let mut said = Vec::new();
+        let read = stdout.map(|mut out| out.read_to_end(&mut said));
+        read.transpose().map(|_| String::from_utf8_lossy(&said).into_owned())
+    });
+    if let Some(mut stdin) = stdin {
+        stdin.write_all(input.as_bytes()).map_err(fail)?;
+        // Qtractor's scanner ends when its input does, even in the middle of a scan.
+        if !input.is_empty() {
+            thread::sleep(Duration::from_secs(5));
+        }
+    }
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(fail)? {
+            break status;
+        }
+        if begin.elapsed() > PATIENCE {
+            child.kill().map_err(fail)?;
+            child.wait().map_err(fail)?;
+            return Err(Failure::Task(format!("`{name}` has not ended in {PATIENCE:?}")));
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    let said = reader.join().map_err(|_| Failure::Task(format!("`{name}` cannot be read")))?.map_err(fail)?;
+    print!("{said}");
+    if status.success() { Ok(said) } else { Err(Failure::Task(format!("`{name}` ended with {status}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_passes_by_its_own_line_alone() {
+        assert_eq!(verdict("a\nPASS: 14 classes\n", "PASS: ").unwrap(), "PASS: 14 classes");
+        assert!(verdict("Error: no PASS: here\n", "PASS: ").is_err());
+    }
+}
