@@ -70,14 +70,14 @@ pub struct SpherescopeParams {
     #[id = "grid_size"]
     pub grid_size: IntParam,
 
-    /// Whether the other engine runs beside the chosen one while a window shows both. Not automatable: a change builds an engine.
-    #[id = "compare"]
-    pub compare: BoolParam,
-
     /// Counts the layouts that the editor has set, so that the host sees its project change: persisted fields alone do not mark a
     /// project as modified. Means nothing else, and is hidden.
     #[id = "layout_revision"]
     pub layout_revision: IntParam,
+
+    /// Whether the other engine runs beside the chosen one while a window shows both. Not automatable: a change builds an engine.
+    #[id = "compare"]
+    pub compare: BoolParam,
 
     /// What is saved beside the parameters: the array, the view and the window.
     #[nested]
@@ -231,8 +231,8 @@ mod tests {
             "max_sources",
             "smoothing_ms",
             "grid_size",
-            "compare",
             "layout_revision",
+            "compare",
         ];
         assert_eq!(ids, saved);
     }
@@ -272,7 +272,8 @@ mod tests {
         let values = params().param_map().into_iter().map(|(id, ptr, _)| match ptr {
             ParamPtr::FloatParam(_) => (id, ParamValue::F32(0.0)),
             ParamPtr::EnumParam(_) => (id, ParamValue::String("agg-rl".into())),
-            ParamPtr::IntParam(_) | ParamPtr::BoolParam(_) => (id, ParamValue::I32(1)),
+            ParamPtr::IntParam(_) => (id, ParamValue::I32(1)),
+            ParamPtr::BoolParam(_) => (id, ParamValue::Bool(true)),
         });
         let mut state = state(values);
         let before: Vec<_> = state.params.keys().cloned().collect();

@@ -252,7 +252,7 @@ mod tests {
     fn junk_is_refused_with_the_old_session_kept_and_a_reason_given() {
         let good = session().serialize_fields();
         for (key, junk, reason) in [
-            (LAYOUT, "", Some("EOF")),
+            (LAYOUT, "", Some("the end of the text")),
             (LAYOUT, "][", Some("line 1")),
             (LAYOUT, "null", Some("line 1")),
             (

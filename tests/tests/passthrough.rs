@@ -7,7 +7,7 @@ use spherescope_tests::signal::{BitNoise, BlockSizes};
 const MAX_FRAMES: usize = 1024;
 
 /// What hosts save automation by.
-const GOLDEN_PARAMETERS: [(u32, &str); 7] = [
+const GOLDEN_PARAMETERS: [(u32, &str); 8] = [
     (848820802, "Engine"),
     (1958341746, "Gate"),
     (602006635, "Threshold"),
@@ -15,6 +15,7 @@ const GOLDEN_PARAMETERS: [(u32, &str); 7] = [
     (1487745617, "Smoothing"),
     (1280452954, "Grid size"),
     (1127603536, "Layout revision"),
+    (950484197, "Compare engines"),
 ];
 
 /// Sends random bits in blocks of changing sizes and compares every one.

@@ -34,9 +34,23 @@ impl StateDocument {
         self.json["fields"][name].as_str()
     }
 
-    /// Whether parameters and fields are the same; the version of the plugin that saved them may differ.
-    pub fn same_session(&self, other: &Self) -> bool {
-        ["params", "fields"].into_iter().all(|part| self.json[part] == other.json[part])
+    /// Whether all that another state holds is the same here. What later versions have added, parameters and choices of the view, may be
+    /// here beside it.
+    pub fn keeps(&self, other: &Self) -> bool {
+        fn holds(ours: &Value, theirs: &Value) -> bool {
+            match (ours, theirs) {
+                (Value::Object(ours), Value::Object(theirs)) => {
+                    theirs.iter().all(|(key, value)| ours.get(key).is_some_and(|own| holds(own, value)))
+                }
+                // The view's state is JSON in a text.
+                (Value::String(ours), Value::String(theirs)) if ours != theirs => {
+                    let read = |text: &str| serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
+                    matches!((read(ours), read(theirs)), (Some(ours), Some(theirs)) if holds(&ours, &theirs))
+                }
+                _ => ours == theirs,
+            }
+        }
+        ["params", "fields"].into_iter().all(|part| holds(&self.json[part], &other.json[part]))
     }
 
     /// Replaces a persisted field's text.
@@ -63,6 +77,6 @@ mod tests {
         state.set_field("layout", "[]");
         assert_eq!(StateDocument::read(&state.to_bytes()).unwrap().field("layout"), Some("[]"));
         assert!(StateDocument::read(&bytes[..20]).is_err());
-        assert!(!state.same_session(&StateDocument::read(&bytes).unwrap()));
+        assert!(!state.keeps(&StateDocument::read(&bytes).unwrap()));
     }
 }
