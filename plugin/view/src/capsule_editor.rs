@@ -313,10 +313,10 @@ pub(crate) fn chosen(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, 
         if button(mute, "A muted capsule stays in the layout and takes no part", true) {
             editor.apply(mute, None, layout.with_muted(index, !capsule.muted));
         }
-        if button("Duplicate", "Another capsule beside this one, on a free channel", true) {
-            if editor.apply("Duplicate capsule", None, layout.with_duplicate(index)) {
-                state.cache.capsule = Some(index + 1);
-            }
+        if button("Duplicate", "Another capsule beside this one, on a free channel", true)
+            && editor.apply("Duplicate capsule", None, layout.with_duplicate(index))
+        {
+            state.cache.capsule = Some(index + 1);
         }
         if button("Delete", "Take this capsule out of the layout", count > 2) {
             editor.apply("Delete capsule", None, layout.without_capsule(index));
@@ -357,7 +357,7 @@ fn stepper(
     parse: impl Fn(&str) -> Result<f64, String>,
 ) -> Option<Step> {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), theme::HIT), Sense::hover());
-    let wheel = response.contains_pointer().then(|| ui.input(|i| i.smooth_scroll_delta().x)).unwrap_or(0.0);
+    let wheel = if response.contains_pointer() { ui.input(|i| i.smooth_scroll_delta().x) } else { 0.0 };
     response.on_hover_text(row.hint);
     let label = Rect::from_min_size(rect.min, vec2(70.0, rect.height()));
     widgets::elided(ui.painter(), label, Align2::LEFT_CENTER, row.name, theme::regular(12.5), theme::DIM);
