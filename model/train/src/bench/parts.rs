@@ -176,7 +176,8 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
     let (mut phat, mut power) = (Vec::new(), Vec::new());
     let mut outcome = Ok(());
     let front_end_s = effort.call_s(|| {
-        (phat.clear(), power.clear());
+        phat.clear();
+        power.clear();
         outcome = blocks(&audio, |block| {
             let sink = &mut |frame: spherescope_dsp::front_end::SpectrumFrame<'_>| {
                 phat.extend_from_slice(frame.phat);
