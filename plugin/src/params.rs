@@ -149,6 +149,7 @@ pub fn tidy_state(state: &mut PluginState) {
     state.params.retain(|id, value| match (id.as_str(), value) {
         ("engine", ParamValue::String(engine)) => EngineChoice::ids().is_some_and(|ids| ids.contains(&engine.as_str())),
         ("engine", _) => false,
+        ("compare", ParamValue::Bool(_)) => true,
         (id, ParamValue::F32(value)) => match id {
             "gate_db" => keep(value, within(*value, GATE_DB)),
             "threshold" => keep(value, within(*value, THRESHOLD)),
@@ -257,6 +258,8 @@ mod tests {
             ("engine", r#"{"string": "srp-phat"}"#, Some(r#"{"string": "srp-phat"}"#)),
             ("engine", r#"{"string": "no such engine"}"#, None),
             ("engine", r#"{"i32": 99}"#, None),
+            ("compare", r#"{"bool": true}"#, Some(r#"{"bool": true}"#)),
+            ("compare", r#"{"f32": 0.3}"#, None),
             ("no_such_parameter", r#"{"bool": true}"#, None),
         ] {
             let mut state = state([(id.to_string(), value(saved))]);

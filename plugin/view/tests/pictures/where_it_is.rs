@@ -59,7 +59,8 @@ fn on_disc(rect: egui::Rect, second: bool, azimuthal: f32, from_middle: f32) -> 
 
 #[test]
 fn a_spot_is_where_it_must_be_on_every_map() {
-    let cases: [(MapKind, f64, f64, fn(egui::Rect) -> Pos2); 6] = [
+    type Place = fn(egui::Rect) -> Pos2;
+    let cases: [(MapKind, f64, f64, Place); 6] = [
         (MapKind::Hammer, 70.0, 35.0, |r| on_hammer(r, 70.0, 35.0)),
         (MapKind::Hammer, -140.0, -20.0, |r| on_hammer(r, -140.0, -20.0)),
         (MapKind::UpDown, 30.0, 50.0, |r| on_disc(r, false, -30.0, 40.0)),
