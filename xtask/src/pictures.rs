@@ -27,9 +27,8 @@ const CHOSEN: [(&str, &str); 12] = [
 /// `cargo xtask pictures`.
 pub fn run(args: Args) -> Outcome {
     args.finish()?;
-    if let [missing @ ..] = packages::ensure(&[packages::TESTS]).as_slice()
-        && !missing.is_empty()
-    {
+    let missing = packages::ensure(&[packages::TESTS]);
+    if !missing.is_empty() {
         return Err(Failure::Task(format!("missing: {}", missing.join(" "))));
     }
     let drawn = target_dir()?.join("pictures");
