@@ -1,5 +1,6 @@
 //! The signal processing of Spherescope, in the order of the data flow: arrays and directions, the block pool between the audio
-//! thread and the worker, the non-uniform DFT, GCC-PHAT, the steered response, peaks on the sphere, and their tracks.
+//! thread and the worker, the non-uniform DFT, GCC-PHAT, the steered response, peaks on the sphere, and their tracks; beside it the
+//! layout doctor.
 //!
 //! Nothing here knows tensors, plugins or weights. Shapes are written in letters: C microphones, N window samples, K frequency bins,
 //! D directions. Lengths are metres, angles radians unless a name says degrees, audio is planar `f32`.
