@@ -27,8 +27,6 @@ pub const MIN_WINDOW: [u32; 2] = [480, 320];
 /// A window never opens larger than this, in logical pixels.
 pub const MAX_WINDOW: [u32; 2] = [8192, 8192];
 
-/// No layout's text is longer, in bytes: 64 capsules take about 6000. Longer ones are refused unread.
-pub const MAX_LAYOUT_BYTES: usize = 1 << 20;
 /// No saved view or window size is longer, in bytes; longer ones are left out unread.
 const MAX_SMALL_BYTES: usize = 1 << 16;
 
@@ -85,19 +83,6 @@ impl Session {
         self.layout_generation.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes the array of a layout text, or remembers why it is none and keeps the old one.
-    pub fn set_layout_text(&self, text: &str) -> bool {
-        let array = check_length(text).and_then(|()| MicArray::from_text(text).map_err(|e| e.to_string()));
-        match array {
-            Ok(array) => self.set_layout(array),
-            Err(error) => {
-                self.refuse_layout(error);
-                return false;
-            }
-        }
-        true
-    }
-
     /// Why the last layout was refused, if it was.
     pub fn layout_refusal(&self) -> Option<Arc<String>> {
         self.layout_refusal.load_full()
@@ -139,13 +124,10 @@ impl Session {
 
     fn load_layout(&self, text: &str, version: Option<&String>) {
         match version.map_or(Ok(LAYOUT_VERSION), |v| v.parse()) {
-            Ok(LAYOUT_VERSION) => {
-                let array = check_length(text).and_then(|()| MicArray::from_json(text).map_err(|e| e.to_string()));
-                match array {
-                    Ok(array) => self.set_layout(array),
-                    Err(error) => self.refuse_layout(format!("the project's layout: {error}")),
-                }
-            }
+            Ok(LAYOUT_VERSION) => match MicArray::from_json(text) {
+                Ok(array) => self.set_layout(array),
+                Err(error) => self.refuse_layout(format!("the project's layout: {error}")),
+            },
             _ => self.refuse_layout(format!(
                 "the project's layout: expected version {LAYOUT_VERSION}, found {}",
                 version.map_or("none", String::as_str)
@@ -160,14 +142,6 @@ fn first_layout(preset: &str) -> MicArray {
         let corners = [[s, s, s], [s, -s, -s], [-s, s, -s], [-s, -s, s]];
         MicArray::from_positions("Tetrahedron", &corners).expect("four corners are an array")
     })
-}
-
-/// Refuses texts that are no layout by their mere length, before time is spent on reading them.
-fn check_length(text: &str) -> Result<(), String> {
-    if text.len() > MAX_LAYOUT_BYTES {
-        return Err(format!("expected a layout of at most {MAX_LAYOUT_BYTES} bytes, found {}", text.len()));
-    }
-    Ok(())
 }
 
 fn text_of(view: &ViewState) -> String {
@@ -222,6 +196,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spherescope_dsp::layout_file::MAX_LAYOUT_BYTES;
 
     fn session() -> Session {
         Session::new("a-format-tetrahedron")
@@ -300,8 +275,6 @@ mod tests {
         assert_eq!(session.serialize_fields(), good);
         let refusal = session.layout_refusal().unwrap();
         assert!(refusal.contains("at most 1048576 bytes"), "{refusal}");
-        assert!(!session.set_layout_text(&long));
-        assert_eq!(session.serialize_fields(), good);
     }
 
     #[test]
