@@ -254,6 +254,7 @@ impl Analysis {
             (self.localizer, self.second) = (None, None);
             self.results.forget();
         }
+        self.examine(before, plan);
         self.results.fresh = true;
         true
     }
@@ -310,16 +311,24 @@ impl Analysis {
     fn build_second(&mut self, plan: Plan) -> Result<(), String> {
         self.second = None;
         self.results.second = None;
-        self.examination = plan.watched.then(|| {
-            let layout = self.shared.params.session.layout();
-            let heard = self.localizer.as_ref().map(|l| &l.settings().array);
-            Examination::new(self.bus.sample_rate_hz, &layout, heard)
-        });
         if let Some(first) = self.localizer.as_ref().filter(|_| plan.compare) {
             let settings = LocalizerSettings { engine: other(plan.engine), ..first.settings().clone() };
             self.second = Some(Localizer::new(self.bus.sample_rate_hz, settings).map_err(|e| e.to_string())?);
         }
         Ok(())
+    }
+
+    /// Has the doctor look at a new layout, or leave when nobody can read what it finds. What it has heard outlives other changes.
+    fn examine(&mut self, before: Option<Plan>, plan: Plan) {
+        let seen = |plan: Plan| (plan.layout_generation, plan.watched);
+        if before.map(seen) == Some(seen(plan)) {
+            return;
+        }
+        self.examination = plan.watched.then(|| {
+            let layout = self.shared.params.session.layout();
+            let heard = self.localizer.as_ref().map(|l| &l.settings().array);
+            Examination::new(self.bus.sample_rate_hz, &layout, heard)
+        });
     }
 
     /// Lets old blocks go when the analysis lags too far behind. Returns how many frames were let go.
