@@ -22,7 +22,7 @@ pub(crate) fn choice(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, 
                 .on_hover_text(&preset.description)
                 .clicked()
             {
-                editor.apply::<String>("Choose array", None, Ok(preset.array.clone()));
+                editor.apply("Choose array", None, Ok(preset.array.clone()));
                 state.cache.capsule = None;
             }
         }

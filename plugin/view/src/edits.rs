@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use spherescope_dsp::MicArray;
+use spherescope_dsp::array::{ArrayError, MAX_CAPSULES, MAX_DISTANCE_M};
 
 use crate::input::Action;
 use crate::state::ViewState;
@@ -27,12 +28,7 @@ impl<'a> Editor<'a> {
     }
 
     /// Asks for a change; returns whether there is one to make.
-    pub(crate) fn apply<E: std::fmt::Display>(
-        &mut self,
-        label: &str,
-        key: Option<&str>,
-        changed: Result<MicArray, E>,
-    ) -> bool {
+    pub(crate) fn apply(&mut self, label: &str, key: Option<&str>, changed: Result<MicArray, ArrayError>) -> bool {
         match changed {
             Ok(array) if array == *self.layout => false,
             Ok(array) => {
@@ -40,7 +36,7 @@ impl<'a> Editor<'a> {
                 true
             }
             Err(error) => {
-                self.outcome = Some(Err(format!("{label}: {error}")));
+                self.outcome = Some(Err(format!("{label}: {}", words(&error))));
                 false
             }
         }
@@ -62,6 +58,26 @@ impl<'a> Editor<'a> {
             Some(Err(error)) => state.cache.edit_error = Some(error),
             None => {}
         }
+    }
+}
+
+/// An error in the terms of the table, where capsules and channels count from 1; files and programs count from 0.
+fn words(error: &ArrayError) -> String {
+    match *error {
+        ArrayError::Coincident { first, second } => {
+            format!("capsule {} would stand in the place of capsule {}", second + 1, first + 1)
+        }
+        ArrayError::SameChannel { first, second, channel } => {
+            format!("capsule {} would have channel {}, which capsule {} has", second + 1, channel + 1, first + 1)
+        }
+        ArrayError::TooFar { capsule, distance_m } => format!(
+            "capsule {} would stand {distance_m:.1} m from the origin; at most {MAX_DISTANCE_M} m are possible",
+            capsule + 1
+        ),
+        ArrayError::ChannelOutOfRange { channel, .. } => {
+            format!("expected a channel from 1 to {MAX_CAPSULES}, found {}", channel + 1)
+        }
+        _ => error.to_string(),
     }
 }
 

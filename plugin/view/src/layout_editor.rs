@@ -120,7 +120,7 @@ pub(crate) fn show(
         if apply.clicked()
             && let Some(Ok(array)) = array
         {
-            editor.apply::<String>("Import", None, Ok(array));
+            editor.apply("Import", None, Ok(array));
             close = true;
         }
         close |= ui.button("Close").clicked();

@@ -108,15 +108,15 @@ fn parts(ui: &mut Ui, window: Rect, state: &mut ViewState, input: &ViewInput<'_>
     }
     let editing = !narrow && state.panels.side && state.cache.editor.is_some();
     rest = banners::draw(ui, rest, &banners::collect(input, editing));
-    // What is seen may be older than what is heard; levels and health stay live.
-    let frozen = state.cache.frozen.clone();
-    let input = &ViewInput { snapshot: frozen.as_deref().unwrap_or(input.snapshot), ..*input };
     if state.tab == Tab::Array {
         let mut editor = Editor::new(input.layout);
         array_view::draw(ui, rest, state, input, &mut editor);
         editor.finish(state, actions);
         return;
     }
+    // What is seen may be older than what is heard; levels and health stay live.
+    let frozen = state.cache.frozen.clone();
+    let input = &ViewInput { snapshot: frozen.as_deref().unwrap_or(input.snapshot), ..*input };
     let (list, lanes);
     (rest, list, lanes) = dock(rest, state, input);
     if list.is_positive() {

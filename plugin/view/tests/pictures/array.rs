@@ -108,7 +108,7 @@ fn channels_capsules_and_shapes_are_changed_and_nonsense_is_said() {
         panic!("two capsules in one place were taken");
     }
     window.picture("array-refused");
-    assert!(window.says("Move capsule:"));
+    assert!(window.says("Move capsule: capsule 2 would stand in the place of capsule 1"));
 
     window.click("Tools");
     window.click("Generate…");
