@@ -11,6 +11,7 @@ mod examination;
 pub mod frame_log;
 mod injected;
 mod layout_files;
+mod meters;
 pub mod params;
 pub mod plugin;
 pub mod session;
