@@ -222,7 +222,7 @@ impl FrontEnd {
         let per_capsule = 1.0 / self.channels.len().max(1) as f32;
         for (&channel, out) in self.channels.iter().zip(self.phat.chunks_exact_mut(self.nudft.len().max(1))) {
             let x = &self.history[channel][start..];
-            power += x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+            power += energy(x);
             self.nudft.process(x, out);
             for (power, x) in self.bin_power.iter_mut().zip(out.iter()) {
                 *power += x.norm_sqr() * per_capsule;
@@ -247,6 +247,19 @@ impl FrontEnd {
         self.history_start += surplus as u64;
         self.history_len -= surplus;
     }
+}
+
+/// Sum of the squares, in eight sums, so that none waits for the one before it.
+fn energy(x: &[f32]) -> f64 {
+    let mut sums = [0f64; 8];
+    let eights = x.chunks_exact(8);
+    let rest: f64 = eights.remainder().iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    for eight in eights {
+        for (sum, &x) in sums.iter_mut().zip(eight) {
+            *sum += f64::from(x) * f64::from(x);
+        }
+    }
+    sums.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Nudft {
                 return Err(NudftError::Frequency { bin, found_hz, nyquist_hz });
             }
         }
-        let fft_len = smooth_even_at_least(2 * window_frames);
+        let fft_len = smooth_even_at_least(3 * window_frames / 2);
         let oversampling = fft_len as f64 / window_frames as f64;
         let half = TAPS as f64 / 2.0;
         // Beatty et al. 2005, equation 5: the shape that is best for this width and oversampling.
@@ -173,11 +173,17 @@ impl Nudft {
         let n = self.window.len();
         let len = self.padded.len();
         let centre = n / 2;
-        self.padded.fill(0.0);
         // The window's centre goes to index 0, the half before it to the end: the kernel's transform is then real and even.
-        for (i, (&x, &w)) in x.iter().zip(&self.window).enumerate() {
-            let to = if i >= centre { i - centre } else { len - centre + i };
-            self.padded[to] = x * w;
+        let heard = x.len().min(n);
+        let (before, after) = x[..heard].split_at(heard.min(centre));
+        let (window_before, window_after) = self.window.split_at(centre);
+        let (start, end) = self.padded.split_at_mut(len - centre);
+        start[after.len()..].fill(0.0);
+        end[before.len()..].fill(0.0);
+        for (to, part, window) in [(start, after, window_after), (end, before, window_before)] {
+            for ((to, x), w) in to.iter_mut().zip(part).zip(window) {
+                *to = x * w;
+            }
         }
         let half_len = len / 2 + 1;
         let inner = &mut self.spectrum[TAPS..TAPS + half_len];
@@ -190,10 +196,17 @@ impl Nudft {
             self.spectrum[TAPS + half_len + i] = self.spectrum[TAPS + half_len - 2 - i].conj();
         }
         for (out, bin) in out.iter_mut().zip(&self.bins) {
-            let mut sum = Complex32::default();
-            for (x, w) in self.spectrum[bin.first..bin.first + TAPS].iter().zip(bin.taps) {
-                sum += x * w;
+            let taps = &self.spectrum[bin.first..bin.first + TAPS];
+            // Four sums, so that none waits for the one before it.
+            let mut sums = [Complex32::default(); 4];
+            for i in 0..TAPS / 4 {
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    let (x, w) = (taps[4 * i + j], bin.taps[4 * i + j]);
+                    sum.re += x.re * w;
+                    sum.im += x.im * w;
+                }
             }
+            let sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
             *out = sum * bin.rotation;
         }
     }

@@ -23,6 +23,25 @@ pub struct EvidenceState {
     /// Empty before the first frame.
     recent: Vec<f32>,
     noise: Vec<f32>,
+    /// Levels of the frame at hand.
+    levels: Vec<f32>,
+}
+
+/// What counts of one bin's steered response in one frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Response {
+    /// The largest value over all directions.
+    pub most: f32,
+    /// The mean square over all directions.
+    pub mean_square: f32,
+}
+
+impl Response {
+    /// Of the values in all directions, `[Q]`.
+    pub fn of(response: &[f32]) -> Self {
+        let (most, squares) = response.iter().fold((-1f32, 0f32), |(m, s), x| (m.max(*x), s + x * x));
+        Self { most, mean_square: squares / response.len().max(1) as f32 }
+    }
 }
 
 /// Constants of one array and front end.
@@ -51,44 +70,46 @@ impl EvidenceSetup {
 }
 
 impl EvidenceState {
-    /// Features `[K][T][E]` and frame features `[T][3]`, flattened, for T frames.
+    /// Features `[K][T][E]` and frame features `[T][3]`, flattened, for T frames, into `into`, which lose what they held.
     ///
-    /// `power` is `[T][K]`, `steered` the mean cosine over all pairs `[K][T][Q]`; `hop_s` the time from frame to frame.
+    /// `power` is `[T][K]`, `responses` `[K][T]` what counts of the mean cosine over all pairs; `hop_s` the time from frame to frame.
     pub fn follow(
         &mut self,
         setup: &EvidenceSetup,
         power: &[f32],
-        steered: &[f32],
-        [frames, directions]: [usize; 2],
+        responses: &[Response],
         hop_s: f64,
-    ) -> (Vec<f32>, Vec<f32>) {
+        [features, of_frames]: [&mut Vec<f32>; 2],
+    ) {
         let bins = setup.frequency.len();
-        let mut features = vec![0f32; bins * frames * FEATURES];
-        let mut of_frames = vec![0f32; frames * FRAME_FEATURES];
+        let frames = responses.len() / bins.max(1);
+        for (buffer, len) in [(&mut *features, bins * frames * FEATURES), (&mut *of_frames, frames * FRAME_FEATURES)] {
+            buffer.clear();
+            buffer.resize(len, 0.0);
+        }
         let keep = (-hop_s / RECENT_S).exp() as f32;
         let rise = (RISE_BEL_S * hop_s) as f32;
         let per_bin = 1.0 / bins.max(1) as f32;
         for (t, power) in power.chunks_exact(bins.max(1)).take(frames).enumerate() {
-            let levels: Vec<f32> = power.iter().map(|p| (p + FLOOR).log10()).collect();
-            let mean = levels.iter().sum::<f32>() * per_bin;
+            self.levels.clear();
+            self.levels.extend(power.iter().map(|p| (p + FLOOR).log10()));
+            let mean = self.levels.iter().sum::<f32>() * per_bin;
             if self.recent.len() != bins {
-                self.recent.clone_from(&levels);
-                self.noise.clone_from(&levels);
+                self.recent.clone_from(&self.levels);
+                self.noise.clone_from(&self.levels);
             }
-            for (k, &level) in levels.iter().enumerate() {
+            for (k, &level) in self.levels.iter().enumerate() {
                 let onset = (level - self.recent[k]).clamp(-3.0, 3.0);
                 self.recent[k] = keep * self.recent[k] + (1.0 - keep) * level;
                 self.noise[k] = (self.noise[k] + rise).min(self.recent[k]);
                 let height = (level - self.noise[k]).clamp(-2.0, 5.0);
-                let response = &steered[(k * frames + t) * directions..][..directions];
-                let (most, squares) = response.iter().fold((-1f32, 0f32), |(m, s), x| (m.max(*x), s + x * x));
-                let spread = (squares / directions.max(1) as f32).sqrt();
+                let Response { most, mean_square } = responses[k * frames + t];
                 features[(k * frames + t) * FEATURES..][..FEATURES].copy_from_slice(&[
                     (level - mean).clamp(-4.0, 4.0),
                     onset,
                     height,
                     most,
-                    2.0 * spread,
+                    2.0 * mean_square.sqrt(),
                     setup.count,
                     setup.wavenumber[k],
                     setup.frequency[k],
@@ -99,7 +120,6 @@ impl EvidenceState {
                 frame[2] += most * per_bin;
             }
         }
-        (features, of_frames)
     }
 }
 
@@ -109,17 +129,24 @@ mod tests {
 
     const POSITIONS: [[f64; 3]; 2] = [[0.05, 0.0, 0.0], [-0.05, 0.0, 0.0]];
 
-    fn follow(power: &[f32], frames: usize) -> Vec<f32> {
+    fn features(state: &mut EvidenceState, power: &[f32], response: f32) -> (Vec<f32>, Vec<f32>) {
         let setup = EvidenceSetup::new(&POSITIONS, &[500.0, 1000.0], 343.0);
-        let steered = vec![0.25; 2 * frames * 3];
-        EvidenceState::default().follow(&setup, power, &steered, [frames, 3], 0.016).0
+        let responses = vec![Response::of(&[response; 3]); power.len()];
+        // Buffers that held something else before.
+        let (mut features, mut of_frames) = (vec![7.0; 3], vec![7.0; 99]);
+        state.follow(&setup, power, &responses, 0.016, [&mut features, &mut of_frames]);
+        (features, of_frames)
+    }
+
+    fn follow(power: &[f32]) -> Vec<f32> {
+        features(&mut EvidenceState::default(), power, 0.25).0
     }
 
     #[test]
     fn the_level_of_the_signal_does_not_matter() {
         let power: Vec<f32> = (0..40).map(|i| 1.0 + (i * i % 17) as f32).collect();
         let louder: Vec<f32> = power.iter().map(|p| p * 1e4).collect();
-        for (a, b) in follow(&power, 20).iter().zip(follow(&louder, 20)) {
+        for (a, b) in follow(&power).iter().zip(follow(&louder)) {
             assert!((a - b).abs() < 1e-4);
         }
     }
@@ -128,7 +155,7 @@ mod tests {
     fn a_rise_is_an_onset_and_stands_above_the_noise() {
         let mut power = vec![1.0f32; 40];
         power[20..].fill(100.0);
-        let found = follow(&power, 20);
+        let found = follow(&power);
         let at = |t: usize, feature: usize| found[t * FEATURES + feature];
         assert!(at(9, 1).abs() < 1e-6 && (at(10, 1) - 2.0).abs() < 1e-4 && at(19, 1) < 0.3);
         assert!(at(9, 2).abs() < 1e-6 && at(10, 2) > 1.5 && at(19, 2) > 1.5);
@@ -137,13 +164,12 @@ mod tests {
 
     #[test]
     fn silence_and_chunks_make_no_difference() {
-        let setup = EvidenceSetup::new(&POSITIONS, &[500.0, 1000.0], 343.0);
         let power: Vec<f32> = (0..12).map(|i| if i < 6 { 0.0 } else { i as f32 }).collect();
-        let (whole, of_frames) = EvidenceState::default().follow(&setup, &power, &[0.1; 12], [6, 1], 0.016);
+        let (whole, of_frames) = features(&mut EvidenceState::default(), &power, 0.1);
         assert!(whole.iter().chain(&of_frames).all(|x| x.is_finite()));
         let mut state = EvidenceState::default();
         for t in 0..6 {
-            let (one, frame) = state.follow(&setup, &power[2 * t..][..2], &[0.1; 2], [1, 1], 0.016);
+            let (one, frame) = features(&mut state, &power[2 * t..][..2], 0.1);
             assert_eq!(frame, of_frames[t * FRAME_FEATURES..][..FRAME_FEATURES]);
             for k in 0..2 {
                 assert_eq!(one[k * FEATURES..][..FEATURES], whole[(k * 6 + t) * FEATURES..][..FEATURES]);

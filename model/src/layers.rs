@@ -27,8 +27,8 @@ impl Linear {
 /// Layer norm over the last dimension.
 #[derive(Debug)]
 pub(crate) struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
+    pub(crate) weight: Tensor,
+    pub(crate) bias: Tensor,
 }
 
 impl LayerNorm {
@@ -44,10 +44,10 @@ impl LayerNorm {
 /// Gated recurrent units over time; gates in the order reset, update, new.
 #[derive(Debug)]
 pub(crate) struct Gru {
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor,
-    bias_hh: Tensor,
+    pub(crate) weight_ih: Tensor,
+    pub(crate) weight_hh: Tensor,
+    pub(crate) bias_ih: Tensor,
+    pub(crate) bias_hh: Tensor,
 }
 
 impl Gru {

@@ -8,6 +8,8 @@
 //!
 //! Layout of activations: `[Q, B, T, H]`, so that spherical transforms are one matrix product.
 
+pub mod streaming;
+
 use candle_core::{D, Device, IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
 use spherescope_dsp::harmonics::{degrees, harmonics_len, real_harmonics};
@@ -15,7 +17,7 @@ use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{Direction, Grid, MicArray};
 
 use crate::config::LiftedConfig;
-use crate::evidence::{EvidenceSetup, EvidenceState, FEATURES, FRAME_FEATURES};
+use crate::evidence::{EvidenceSetup, EvidenceState, FEATURES, FRAME_FEATURES, Response};
 use crate::layers::{Gru, LayerNorm, Linear};
 use crate::network::Spectra;
 use crate::ops::{elu, leaky_average, matmul, mean_and_max, scale_rows, with_slopes};
@@ -146,18 +148,7 @@ impl Lifted {
     /// Of candle only.
     pub fn encode_array(&self, array: &MicArray, speed_of_sound_m_s: f64) -> Result<LiftedArray> {
         let positions = array.relative_positions_m();
-        let count = positions.len() as f64;
-        let mut rows = Vec::with_capacity(3 * self.quadrature.len());
-        let total: f64 = positions.iter().map(|p| p.iter().map(|x| x * x).sum::<f64>()).sum::<f64>() / count;
-        for q in &self.quadrature {
-            let u = q.unit();
-            let along =
-                positions.iter().map(|p| (p[0] * u[0] + p[1] * u[1] + p[2] * u[2]).powi(2)).sum::<f64>() / count;
-            let across = (0.5 * (total - along)).max(0.0);
-            rows.push(((along + 1e-6).log10() + 3.0) as f32);
-            rows.push(((across + 1e-6).log10() + 3.0) as f32);
-            rows.push((count.log2() - 3.0) as f32);
-        }
+        let rows = geometry_of(&positions, &self.quadrature);
         Ok(LiftedArray {
             steering: SteeredResponse::new(array, &self.quadrature, &self.frequencies_hz, speed_of_sound_m_s),
             geometry: Tensor::from_vec(rows, (self.quadrature.len(), 3), &Device::Cpu)?,
@@ -230,8 +221,10 @@ impl Lifted {
         let (weights, of_frames) = match &self.evidence {
             None => (None, None),
             Some([hidden, out]) => {
-                let (features, of_frames) =
-                    state.evidence.follow(&array.evidence, spectra.power, &steered, [t, q], self.hop_s);
+                let responses: Vec<Response> = steered.chunks_exact(q).map(Response::of).collect();
+                let (mut features, mut of_frames) = (Vec::new(), Vec::new());
+                let into = [&mut features, &mut of_frames];
+                state.evidence.follow(&array.evidence, spectra.power, &responses, self.hop_s, into);
                 let features = Tensor::from_vec(features, (k * t, FEATURES), &Device::Cpu)?;
                 let z = out.forward(&elu(&hidden.forward(&features)?)?)?.reshape(k * t)?;
                 let weights = (candle_nn::ops::sigmoid(&z)? * 2.0)?;
@@ -399,6 +392,22 @@ pub fn logit_bins_hz(bins: usize, range_hz: [f32; 2]) -> Vec<f32> {
     (0..bins)
         .map(|i| range_hz[0] + ((logit(i) - first) / (last - first)) as f32 * (range_hz[1] - range_hz[0]))
         .collect()
+}
+
+/// How an array extends seen from each direction of the quadrature: log₁₀ spread along q, log₁₀ spread across q, log₂ C, `[Q][3]`.
+fn geometry_of(positions_m: &[[f64; 3]], quadrature: &[Direction]) -> Vec<f32> {
+    let count = positions_m.len() as f64;
+    let total: f64 = positions_m.iter().map(|p| p.iter().map(|x| x * x).sum::<f64>()).sum::<f64>() / count;
+    let mut rows = Vec::with_capacity(3 * quadrature.len());
+    for q in quadrature {
+        let u = q.unit();
+        let along = positions_m.iter().map(|p| (p[0] * u[0] + p[1] * u[1] + p[2] * u[2]).powi(2)).sum::<f64>() / count;
+        let across = (0.5 * (total - along)).max(0.0);
+        rows.push(((along + 1e-6).log10() + 3.0) as f32);
+        rows.push(((across + 1e-6).log10() + 3.0) as f32);
+        rows.push((count.log2() - 3.0) as f32);
+    }
+    rows
 }
 
 fn harmonics_of(directions: &[Direction], order: usize, device: &Device) -> Result<Tensor> {

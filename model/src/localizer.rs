@@ -9,6 +9,7 @@ use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{FrontEnd, FrontEndError, Grid, MicArray, SampleRate};
 
+use crate::lifted::streaming::probabilities;
 use crate::network::{ArrayEncoding, GridEncoding, Network, NetworkError, Spectra, StreamState};
 
 /// Speed of sound in dry air of 20 °C, in m/s.
@@ -375,9 +376,7 @@ impl EngineState {
         let result = match self {
             Self::AggRl { array, grid, state } => {
                 let spectra = Spectra { frames, phat: &pending.phat, power: &pending.power, beside: None };
-                network.logits(array, grid, &spectra, state).map(|logits| {
-                    spectrum.extend(logits.into_iter().map(|x| 1.0 / (1.0 + (-x).exp())));
-                })
+                network.logits(array, grid, &spectra, state, spectrum).map(|()| probabilities(spectrum))
             }
             Self::SrpPhat { steering, scratch, response } => {
                 steering.srp_phat(&pending.phat, frames, scratch, response);

@@ -13,6 +13,7 @@ use spherescope_dsp::{Grid, MicArray};
 
 use crate::augeonet::{ArrayRepresentation, AuGeonet, State};
 use crate::config::{Calibration, Config, METADATA_KEY};
+use crate::lifted::streaming::{Stream, Streaming, StreamingArray, StreamingGrid};
 
 /// The weights that ship with Spherescope, configuration included.
 pub static SHIPPED_WEIGHTS: &[u8] = include_bytes!("../../assets/weights/lifted.safetensors");
@@ -55,6 +56,8 @@ impl From<candle_core::Error> for NetworkError {
 pub struct Network {
     config: Config,
     augeonet: AuGeonet,
+    /// The same network laid out for live sound, where its kind and sizes allow it.
+    streaming: Option<Streaming>,
 }
 
 /// T frames of the front end.
@@ -82,15 +85,22 @@ pub struct Beside<'a> {
 
 /// An array in the network's terms; see [`Network::encode_array`].
 #[derive(Debug)]
-pub struct ArrayEncoding(ArrayRepresentation);
+pub struct ArrayEncoding(Of<StreamingArray, ArrayRepresentation>);
 
-/// Grid representations `[D, G]`; see [`Network::encode_grid`].
+/// Grid representations; see [`Network::encode_grid`].
 #[derive(Clone, Debug)]
-pub struct GridEncoding(Tensor);
+pub struct GridEncoding(Of<StreamingGrid, Tensor>);
 
 /// What one stream remembers of its past.
 #[derive(Clone, Debug)]
-pub struct StreamState(State);
+pub struct StreamState(Of<Stream, State>);
+
+/// Something of a network laid out for live sound, or of one in tensors.
+#[derive(Clone, Debug)]
+enum Of<S, T> {
+    Streaming(S),
+    Tensors(T),
+}
 
 impl Network {
     /// Reads configuration and weights from the bytes of one safetensors file.
@@ -116,7 +126,22 @@ impl Network {
         let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
         let augeonet = AuGeonet::load(&config, &vb)
             .map_err(|e| NetworkError::Tensors(e.to_string().lines().next().unwrap_or_default().to_owned()))?;
-        Ok(Self { config, augeonet })
+        Self::of(config, augeonet).map_err(|e| NetworkError::Tensors(e.to_string()))
+    }
+
+    fn of(config: Config, augeonet: AuGeonet) -> Result<Self, NetworkError> {
+        let streaming = match &augeonet {
+            AuGeonet::Lifted(lifted) => Streaming::new(lifted, lifted.outputs().saturating_sub(1))?,
+            AuGeonet::Paper(_) => None,
+        };
+        Ok(Self { config, augeonet, streaming })
+    }
+
+    /// The same network computed with tensors throughout, as it is defined and learns: the reference for the way that live sound takes,
+    /// and slower.
+    #[must_use]
+    pub fn in_tensors(self) -> Self {
+        Self { streaming: None, ..self }
     }
 
     /// The network that ships with Spherescope, loaded at the first call and shared from then on.
@@ -148,7 +173,10 @@ impl Network {
     /// # Errors
     /// [`NetworkError::Computation`].
     pub fn encode_array(&self, array: &MicArray, speed_of_sound_m_s: f64) -> Result<ArrayEncoding, NetworkError> {
-        Ok(ArrayEncoding(self.augeonet.encode_array(array, speed_of_sound_m_s)?))
+        Ok(ArrayEncoding(match &self.streaming {
+            Some(streaming) => Of::Streaming(streaming.encode_array(array, speed_of_sound_m_s)),
+            None => Of::Tensors(self.augeonet.encode_array(array, speed_of_sound_m_s)?),
+        }))
     }
 
     /// Gridnet: encodes D directions; needed once for each grid.
@@ -156,7 +184,10 @@ impl Network {
     /// # Errors
     /// [`NetworkError::Computation`].
     pub fn encode_grid(&self, grid: &Grid) -> Result<GridEncoding, NetworkError> {
-        Ok(GridEncoding(self.augeonet.encode_grid(grid.directions(), self.last_output())?))
+        Ok(GridEncoding(match &self.streaming {
+            Some(streaming) => Of::Streaming(streaming.encode_grid(grid.directions())),
+            None => Of::Tensors(self.augeonet.encode_grid(grid.directions(), self.last_output())?),
+        }))
     }
 
     /// The state before any sound.
@@ -164,34 +195,51 @@ impl Network {
     /// # Errors
     /// [`NetworkError::Computation`].
     pub fn start(&self) -> Result<StreamState, NetworkError> {
-        Ok(StreamState(self.augeonet.start()))
+        Ok(StreamState(match &self.streaming {
+            Some(streaming) => Of::Streaming(streaming.start()),
+            None => Of::Tensors(self.augeonet.start()),
+        }))
     }
 
     fn last_output(&self) -> usize {
         self.augeonet.outputs() - 1
     }
 
-    /// Logits before the sigmoid, `[T][D]` flattened, calibrated where the configuration says how.
+    /// Logits before the sigmoid, `[T][D]` flattened, calibrated where the configuration says how, into `logits`, which lose what they
+    /// held.
     ///
     /// # Errors
-    /// [`NetworkError::Computation`], also when the spectra do not fit the array.
+    /// [`NetworkError::Computation`], when the spectra do not fit the array, or array, grid and state are another network's.
     pub fn logits(
         &self,
         array: &ArrayEncoding,
         grid: &GridEncoding,
         spectra: &Spectra<'_>,
         state: &mut StreamState,
-    ) -> Result<Vec<f32>, NetworkError> {
-        let output = self.last_output();
-        let latent = self.augeonet.encode_audio(&array.0, spectra, &mut state.0, output..output + 1)?;
-        let Some(latent) = latent.first() else {
-            return Err(NetworkError::Computation(format!("expected output {output}, found none")));
-        };
-        let mut logits: Vec<f32> = self.augeonet.score(latent, &grid.0, output)?.flatten_all()?.to_vec1()?;
+        logits: &mut Vec<f32>,
+    ) -> Result<(), NetworkError> {
+        logits.clear();
+        match (&self.streaming, &array.0, &grid.0, &mut state.0) {
+            (Some(streaming), Of::Streaming(array), Of::Streaming(grid), Of::Streaming(state)) => {
+                streaming.logits(array, grid, spectra, state, logits).map_err(NetworkError::Computation)?;
+            }
+            (None, Of::Tensors(array), Of::Tensors(grid), Of::Tensors(state)) => {
+                let output = self.last_output();
+                let latent = self.augeonet.encode_audio(array, spectra, state, output..output + 1)?;
+                let Some(latent) = latent.first() else {
+                    return Err(NetworkError::Computation(format!("expected output {output}, found none")));
+                };
+                logits.extend(self.augeonet.score(latent, grid, output)?.flatten_all()?.to_vec1::<f32>()?);
+            }
+            _ => {
+                let message = "expected array, grid and state of this network, found another's";
+                return Err(NetworkError::Computation(message.into()));
+            }
+        }
         if let Some(Calibration { gain, offset }) = self.config.calibration {
             logits.iter_mut().for_each(|x| *x = gain * *x + offset);
         }
-        Ok(logits)
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use spherescope_dsp::nudft::{Complex32, Nudft, direct_sum, hann};
 use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{Grid, PeakFinder, PeakOptions, SampleRate, Tracker, TrackerOptions, block_pool};
 use spherescope_model::config::AuGeonetConfig;
-use spherescope_model::evidence::{EvidenceSetup, EvidenceState};
+use spherescope_model::evidence::{EvidenceSetup, EvidenceState, Response};
 use spherescope_model::{Engine, Network, SPEED_OF_SOUND_M_S, Spectra};
 
 use super::clock::{Effort, resident_mb};
@@ -203,9 +203,13 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
             });
         let setup = EvidenceSetup::new(&array.relative_positions_m(), frequencies, SPEED_OF_SOUND_M_S);
         let mut state = EvidenceState::default();
-        let shape = [frames, config.quadrature];
-        evidence_s =
-            chunks_per_s * effort.call_s(|| state.follow(&setup, &power, &steered, shape, network.timing().hop_s));
+        let responses: Vec<Response> = steered.chunks_exact(config.quadrature).map(Response::of).collect();
+        let (mut features, mut of_frames) = (Vec::new(), Vec::new());
+        evidence_s = chunks_per_s
+            * effort.call_s(|| {
+                let into = [&mut features, &mut of_frames];
+                state.follow(&setup, &power, &responses, network.timing().hop_s, into);
+            });
     }
 
     let encoded = network.encode_array(&array, SPEED_OF_SOUND_M_S).map_err(text)?;
@@ -214,9 +218,9 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
     for (time_s, directions) in logits_s.iter_mut().zip([1, directions]) {
         let grid = network.encode_grid(&Grid::fibonacci(directions).map_err(text)?).map_err(text)?;
         let mut state = network.start().map_err(text)?;
-        let mut outcome = Ok(());
+        let (mut outcome, mut logits) = (Ok(()), Vec::new());
         *time_s = chunks_per_s
-            * effort.call_s(|| outcome = network.logits(&encoded, &grid, &spectra, &mut state).map(|_| ()));
+            * effort.call_s(|| outcome = network.logits(&encoded, &grid, &spectra, &mut state, &mut logits));
         outcome.map_err(text)?;
     }
 

@@ -479,7 +479,8 @@ fn errors_deg(network: &Network, crop: &Crop, grid: &Grid, finder: &PeakFinder) 
     let array = network.encode_array(&crop.array, SPEED_OF_SOUND_M_S).map_err(|e| e.to_string())?;
     let encoded = network.encode_grid(grid).map_err(|e| e.to_string())?;
     let mut state = network.start().map_err(|e| e.to_string())?;
-    let logits = network.logits(&array, &encoded, &crop.spectra(), &mut state).map_err(|e| e.to_string())?;
+    let mut logits = Vec::new();
+    network.logits(&array, &encoded, &crop.spectra(), &mut state, &mut logits).map_err(|e| e.to_string())?;
     let mut errors = Vec::new();
     for (row, truth) in logits.chunks_exact(grid.len()).zip(&crop.sources) {
         if truth.is_empty() {

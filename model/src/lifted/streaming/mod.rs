@@ -1,0 +1,408 @@
+//! The lifted network for live sound: the numbers of [`Lifted`], computed without tensors.
+//!
+//! [`Lifted`] says what the network is, and learns. What is here runs it: weights laid out once, nothing allocated from chunk to chunk,
+//! one thread, and the loops of [`kernels`] for the vectors that the processor has. A test holds both to the same results.
+//!
+//! Two things are cheaper than the definition and equal to it:
+//! - A Fibonacci lattice of even length looks the same after half a turn about one horizontal axis. Seen from that axis every harmonic
+//!   is even or odd under the turn, so sums and differences of opposite points halve the spherical transforms.
+//! - A direction's representation is Y_nm(d) times a gain for each degree and field, so the inner product over S·J numbers sums the fields
+//!   first, whatever the direction, and then takes S numbers for each direction.
+
+mod forward;
+mod kernels;
+
+use candle_core::{Result, Tensor};
+use spherescope_dsp::harmonics::{degrees, harmonics_len, real_harmonics};
+use spherescope_dsp::steered::sine_and_cosine;
+use spherescope_dsp::{Direction, MicArray};
+
+use super::{Lifted, geometry_of};
+use crate::evidence::{EvidenceSetup, EvidenceState, FRAME_FEATURES};
+use crate::layers::{LayerNorm, Linear};
+use forward::Scratch;
+use kernels::{LANES, padded};
+
+pub(crate) use forward::probabilities;
+
+/// A lifted network's weights as the loops want them.
+#[derive(Debug)]
+pub struct Streaming {
+    sizes: Sizes,
+    hop_s: f64,
+    frequencies_hz: Vec<f64>,
+    quadrature: Vec<Direction>,
+    /// Azimuth of the axis of the lattice's half turn, in radians.
+    axis_rad: f64,
+    /// Harmonic of each column that counts, and whether it is even under the half turn.
+    columns: Vec<usize>,
+    /// Y at the quadrature, seen from the axis: even harmonics, padded, then odd ones, padded, `[Q][columns]`.
+    harmonics: Vec<f32>,
+    /// Bands, then the plain mean, `[NB + 1][K]`.
+    mixing: Vec<f32>,
+    evidence: Option<Evidence>,
+    /// Decay of each memory from frame to frame.
+    keep: Vec<f32>,
+    input: Input,
+    blocks: Vec<Block>,
+    output: Output,
+}
+
+/// Lengths of everything.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// K.
+    bins: usize,
+    /// Q.
+    quadrature: usize,
+    /// H.
+    channels: usize,
+    /// NB.
+    bands: usize,
+    /// Time constants of the memory.
+    memories: usize,
+    /// J.
+    fields: usize,
+    /// Even harmonics, and their padded number.
+    even: [usize; 2],
+    /// Odd harmonics, and their padded number.
+    odd: [usize; 2],
+}
+
+impl Sizes {
+    /// Padded number of all harmonics.
+    fn columns(&self) -> usize {
+        self.even[1] + self.odd[1]
+    }
+}
+
+/// The weight of a bin from its evidence.
+#[derive(Debug)]
+struct Evidence {
+    hidden: Dense,
+    /// `[padded hidden]`.
+    out: Vec<f32>,
+    out_bias: f32,
+}
+
+/// The layer from features to channels, by groups of features.
+#[derive(Debug)]
+struct Input {
+    /// Bands, plain mean, memories: `[NB + 1 + M][H]`.
+    by_direction: Vec<f32>,
+    /// `[3][H]`.
+    geometry: Vec<f32>,
+    /// `[3][H]`; empty without evidence.
+    by_frame: Vec<f32>,
+    /// `[H]`.
+    bias: Vec<f32>,
+}
+
+/// x Wᵀ + b with the weights turned: `[in][out, padded]`.
+#[derive(Debug)]
+struct Dense {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+#[derive(Debug)]
+struct Block {
+    /// Gain and bias.
+    norm_sphere: [Vec<f32>; 2],
+    /// Gain of each column of the harmonics and each channel, the quadrature's weight included, `[columns][H]`.
+    zonal: Vec<f32>,
+    context: Dense,
+    mlp_in: Dense,
+    mlp_out: Dense,
+    norm_time: [Vec<f32>; 2],
+    /// `[H][3H]`: gates reset, update, new.
+    gru_input: Vec<f32>,
+    /// `[H][3H]`.
+    gru_state: Vec<f32>,
+    /// Reset, update, new from the input, new from the state, `[4H]`.
+    gru_bias: Vec<f32>,
+}
+
+#[derive(Debug)]
+struct Output {
+    /// `[H][J, padded]`.
+    linear: Dense,
+    /// Gridnet's gains, the quadrature's weight included, `[J][columns]`.
+    gains: Vec<f32>,
+    bias: f32,
+}
+
+/// An array as the streaming network sees it.
+#[derive(Debug)]
+pub struct StreamingArray {
+    capsules: usize,
+    /// Cosine and negative sine of the steering phases in the order in which they are used, `[K][Q / 16][C][2][16]`.
+    steering: Vec<f32>,
+    /// What geometry and bias give to the input layer, `[Q][H]`.
+    geometry: Vec<f32>,
+    evidence: EvidenceSetup,
+}
+
+/// A grid as the streaming network sees it: Gridnet's harmonics, `[S][D, padded]`.
+#[derive(Clone, Debug)]
+pub struct StreamingGrid {
+    directions: usize,
+    harmonics: Vec<f32>,
+}
+
+/// What one stream remembers, and its working memory.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// `[Q][H]` for each block.
+    hidden: Vec<Vec<f32>>,
+    /// Leaky averages of the weighed steered response and of the weights, `[Q + 1]` for each time constant.
+    memory: Vec<Vec<f32>>,
+    evidence: EvidenceState,
+    scratch: Scratch,
+}
+
+impl Streaming {
+    /// Lays out the weights of `lifted` for its output `output`; none where a size does not suit the loops: channels and quadrature
+    /// must be multiples of 16.
+    ///
+    /// # Errors
+    /// Of candle, also for an output that does not exist.
+    pub fn new(lifted: &Lifted, output: usize) -> Result<Option<Self>> {
+        let config = &lifted.config;
+        let (q, h, s) = (config.quadrature, config.channels, harmonics_len(config.order));
+        if !h.is_multiple_of(LANES) || !q.is_multiple_of(LANES) {
+            return Ok(None);
+        }
+        let Some(axis_rad) = half_turn(&lifted.quadrature) else { return Ok(None) };
+        let (even, odd): (Vec<usize>, Vec<usize>) = (0..s).partition(|&i| is_even(i));
+        let sizes = Sizes {
+            bins: config.bins,
+            quadrature: q,
+            channels: h,
+            bands: config.bands,
+            memories: config.memory_s.len(),
+            fields: config.fields,
+            even: [even.len(), padded(even.len())],
+            odd: [odd.len(), padded(odd.len())],
+        };
+        // Column of each harmonic, evens first.
+        let place: Vec<(usize, usize)> = even
+            .iter()
+            .copied()
+            .enumerate()
+            .chain(odd.iter().enumerate().map(|(i, &s)| (sizes.even[1] + i, s)))
+            .collect();
+        let mut harmonics = vec![0.0; q * sizes.columns()];
+        for (row, d) in harmonics.chunks_exact_mut(sizes.columns()).zip(&lifted.quadrature) {
+            let y = real_harmonics(&seen_from(d, axis_rad), config.order);
+            for &(column, harmonic) in &place {
+                row[column] = y[harmonic] as f32;
+            }
+        }
+        let degree: Vec<usize> = degrees(config.order).collect();
+        let weight = (4.0 * std::f64::consts::PI / q as f64) as f32;
+
+        let mut mixing = values(&lifted.bands)?;
+        mixing.extend(values(&lifted.mean)?);
+        let evidence = match &lifted.evidence {
+            None => None,
+            Some([hidden, out]) => {
+                let hidden = Dense::new(hidden)?;
+                let mut weights = values(&out.weight)?;
+                weights.resize(hidden.bias.len(), 0.0);
+                let out_bias = values(&out.bias)?.first().copied().unwrap_or_default();
+                Some(Evidence { hidden, out: weights, out_bias })
+            }
+        };
+        let blocks = lifted
+            .blocks
+            .iter()
+            .map(|block| {
+                let gain = values(&block.zonal)?;
+                let mut zonal = vec![0.0; sizes.columns() * h];
+                for &(column, harmonic) in &place {
+                    for c in 0..h {
+                        zonal[column * h + c] = gain[degree[harmonic] * h + c] * weight;
+                    }
+                }
+                let (from_input, from_state) = (values(&block.gru.bias_ih)?, values(&block.gru.bias_hh)?);
+                let mut gru_bias: Vec<f32> =
+                    from_input.iter().zip(&from_state).take(2 * h).map(|(a, b)| a + b).collect();
+                gru_bias.extend_from_slice(&from_input[2 * h..]);
+                gru_bias.extend_from_slice(&from_state[2 * h..]);
+                Ok(Block {
+                    norm_sphere: norm(&block.norm_sphere)?,
+                    zonal,
+                    context: Dense::new(&block.context)?,
+                    mlp_in: Dense::new(&block.mlp_in)?,
+                    mlp_out: Dense::new(&block.mlp_out)?,
+                    norm_time: norm(&block.norm_time)?,
+                    gru_input: values(&block.gru.weight_ih.t()?)?,
+                    gru_state: values(&block.gru.weight_hh.t()?)?,
+                    gru_bias,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let from = lifted.output(output)?;
+        let gain = values(&from.grid_gain)?;
+        let per_field = gain.len() / config.fields.max(1);
+        let mut gains = vec![0.0; config.fields * sizes.columns()];
+        for (j, row) in gains.chunks_exact_mut(sizes.columns()).enumerate() {
+            for &(column, harmonic) in &place {
+                row[column] = gain[j * per_field + degree[harmonic]] * weight;
+            }
+        }
+        Ok(Some(Self {
+            sizes,
+            hop_s: lifted.hop_s,
+            frequencies_hz: lifted.frequencies_hz.clone(),
+            quadrature: lifted.quadrature.clone(),
+            axis_rad,
+            columns: place.into_iter().map(|(_, harmonic)| harmonic).collect(),
+            harmonics,
+            mixing,
+            evidence,
+            keep: config.memory_s.iter().map(|time_s| (-lifted.hop_s / time_s).exp() as f32).collect(),
+            input: Input::new(&lifted.input, &sizes, config.evidence > 0)?,
+            blocks,
+            output: Output {
+                linear: Dense::new(&from.linear)?,
+                gains,
+                bias: values(&from.bias)?.first().copied().unwrap_or_default(),
+            },
+        }))
+    }
+
+    /// Encodes an array: needed once for each array.
+    pub fn encode_array(&self, array: &MicArray, speed_of_sound_m_s: f64) -> StreamingArray {
+        let positions = array.relative_positions_m();
+        let (q, h) = (self.sizes.quadrature, self.sizes.channels);
+        let mut steering = vec![0.0; self.sizes.bins * positions.len() * 2 * q];
+        let delay_s = |p: &[f64; 3], d: &Direction| {
+            let u = d.unit();
+            (p[0] * u[0] + p[1] * u[1] + p[2] * u[2]) / speed_of_sound_m_s
+        };
+        let groups = self.quadrature.chunks_exact(LANES);
+        let delays_s: Vec<f64> = groups
+            .flat_map(|group| positions.iter().flat_map(move |p| group.iter().map(move |d| delay_s(p, d))))
+            .collect();
+        for (rows, f) in steering.chunks_exact_mut((2 * delays_s.len()).max(1)).zip(&self.frequencies_hz) {
+            for (row, delays_s) in rows.chunks_exact_mut(2 * LANES).zip(delays_s.chunks_exact(LANES)) {
+                let (cosines, sines) = row.split_at_mut(LANES);
+                for ((cosine, sine), delay_s) in cosines.iter_mut().zip(sines).zip(delays_s) {
+                    let [s, c] = sine_and_cosine(f * delay_s);
+                    (*cosine, *sine) = (c, -s);
+                }
+            }
+        }
+        let mut geometry = Vec::with_capacity(q * h);
+        for features in geometry_of(&positions, &self.quadrature).chunks_exact(3) {
+            for c in 0..h {
+                let sum: f32 = (0..3).map(|i| features[i] * self.input.geometry[i * h + c]).sum();
+                geometry.push(self.input.bias[c] + sum);
+            }
+        }
+        StreamingArray {
+            capsules: positions.len(),
+            steering,
+            geometry,
+            evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s),
+        }
+    }
+
+    /// Gridnet: encodes D directions; needed once for each grid.
+    pub fn encode_grid(&self, directions: &[Direction]) -> StreamingGrid {
+        let width = padded(directions.len());
+        let order = self.columns.len().isqrt().saturating_sub(1);
+        let mut harmonics = vec![0.0; self.columns.len() * width];
+        for (at, d) in directions.iter().enumerate() {
+            let y = real_harmonics(&seen_from(d, self.axis_rad), order);
+            for (row, &harmonic) in self.columns.iter().enumerate() {
+                harmonics[row * width + at] = y[harmonic] as f32;
+            }
+        }
+        StreamingGrid { directions: directions.len(), harmonics }
+    }
+
+    /// The state before any sound.
+    pub fn start(&self) -> Stream {
+        Stream {
+            hidden: vec![vec![0.0; self.sizes.quadrature * self.sizes.channels]; self.blocks.len()],
+            memory: vec![vec![0.0; self.sizes.quadrature + 1]; self.sizes.memories],
+            evidence: EvidenceState::default(),
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl Dense {
+    fn new(linear: &Linear) -> Result<Self> {
+        let (outputs, inputs) = linear.weight.dims2()?;
+        let width = padded(outputs);
+        let (from, mut bias) = (values(&linear.weight)?, values(&linear.bias)?);
+        bias.resize(width, 0.0);
+        let mut weight = vec![0.0; inputs * width];
+        for o in 0..outputs {
+            for i in 0..inputs {
+                weight[i * width + o] = from[o * inputs + i];
+            }
+        }
+        Ok(Self { weight, bias })
+    }
+}
+
+impl Input {
+    /// The file's order of features: bands, geometry, plain mean, what is known of the frame, memories.
+    fn new(linear: &Linear, sizes: &Sizes, evidence: bool) -> Result<Self> {
+        let Dense { weight, bias } = Dense::new(linear)?;
+        let h = sizes.channels;
+        let rows = |from: usize, count: usize| &weight[from * h..(from + count) * h];
+        let of_frames = if evidence { FRAME_FEATURES } else { 0 };
+        let mut by_direction = rows(0, sizes.bands).to_vec();
+        by_direction.extend_from_slice(rows(sizes.bands + 3, 1));
+        by_direction.extend_from_slice(rows(sizes.bands + 4 + of_frames, sizes.memories));
+        Ok(Self {
+            by_direction,
+            geometry: rows(sizes.bands, 3).to_vec(),
+            by_frame: rows(sizes.bands + 4, of_frames).to_vec(),
+            bias,
+        })
+    }
+}
+
+fn values(tensor: &Tensor) -> Result<Vec<f32>> {
+    tensor.flatten_all()?.to_vec1()
+}
+
+fn norm(norm: &LayerNorm) -> Result<[Vec<f32>; 2]> {
+    Ok([values(&norm.weight)?, values(&norm.bias)?])
+}
+
+/// Whether the harmonic at this index is even under half a turn about the x-axis, (z, azimuth) → (−z, −azimuth): P_n^|m| takes the sign
+/// (−1)^(n+|m|), the sine a further one.
+fn is_even(index: usize) -> bool {
+    let n = index.isqrt();
+    let m = index as isize - (n * n + n) as isize;
+    (n + m.unsigned_abs()).is_multiple_of(2) == (m >= 0)
+}
+
+/// The direction's azimuth counted from `axis_rad`.
+fn seen_from(direction: &Direction, axis_rad: f64) -> Direction {
+    let ([x, y, z], (sin, cos)) = (direction.unit(), axis_rad.sin_cos());
+    Direction::from_vector([cos * x + sin * y, cos * y - sin * x, z]).unwrap_or(*direction)
+}
+
+/// Azimuth in radians of a horizontal axis about which half a turn maps each direction i onto direction Q − 1 − i, if there is one.
+fn half_turn(directions: &[Direction]) -> Option<f64> {
+    let [x, y, _] = directions.first()?.unit();
+    let [x_last, y_last, _] = directions.last()?.unit();
+    // The two azimuths are mirror images in the axis.
+    let axis_rad = 0.5 * (y.atan2(x) + y_last.atan2(x_last));
+    let fits = |axis_rad: &f64| {
+        directions.iter().zip(directions.iter().rev()).all(|(a, b)| {
+            let ([x, y, z], [x_b, y_b, z_b]) = (seen_from(a, *axis_rad).unit(), seen_from(b, *axis_rad).unit());
+            (x - x_b).abs() < 1e-9 && (y + y_b).abs() < 1e-9 && (z + z_b).abs() < 1e-9
+        })
+    };
+    [axis_rad, axis_rad + 0.5 * std::f64::consts::PI].into_iter().find(fits)
+}
