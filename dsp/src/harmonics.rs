@@ -16,36 +16,65 @@ pub fn degrees(order: usize) -> impl Iterator<Item = usize> {
 
 /// Real orthonormal spherical harmonics Y_nm at a direction, index n² + n + m, `[(N + 1)²]`.
 ///
-/// From the complex harmonics with Condon–Shortley phase: √2 Re Y_n|m| for m > 0, √2 Im Y_n|m| for m < 0.
+/// From the complex harmonics with Condon–Shortley phase: √2 Re Y_n|m| for m > 0, √2 Im Y_n|m| for m < 0. For many directions, see
+/// [`Harmonics`].
 pub fn real_harmonics(direction: &Direction, order: usize) -> Vec<f64> {
-    let [x, y, z] = direction.unit();
-    let r = x.hypot(y);
-    let (cos_az, sin_az) = if r < 1e-15 { (1.0, 0.0) } else { (x / r, y / r) };
     let mut out = vec![0.0; harmonics_len(order)];
-    let (mut cos_m, mut sin_m) = (1.0, 0.0);
-    // Normalised associated Legendre functions P̄_n^m: up the diagonal, then by the three-term recurrence in n.
-    let mut diagonal = (1.0 / (4.0 * PI)).sqrt();
-    for m in 0..=order {
-        if m > 0 {
-            diagonal *= -r * ((2 * m + 1) as f64 / (2 * m) as f64).sqrt();
-            (cos_m, sin_m) = (cos_m * cos_az - sin_m * sin_az, sin_m * cos_az + cos_m * sin_az);
-        }
-        let (mut before, mut here) = (0.0, diagonal);
-        for n in m..=order {
-            let centre = n * n + n;
-            if m == 0 {
-                out[centre] = here;
-            } else {
-                out[centre + m] = SQRT_2 * here * cos_m;
-                out[centre - m] = SQRT_2 * here * sin_m;
-            }
+    Harmonics::new(order).at(direction, &mut out);
+    out
+}
+
+/// The constants of all harmonics up to an order, for evaluation at many directions.
+#[derive(Clone, Debug)]
+pub struct Harmonics {
+    order: usize,
+    /// For each m, then each n from m on: the factors of the three-term recurrence of P̄_n^m towards n + 1.
+    recurrence: Vec<[f64; 2]>,
+}
+
+impl Harmonics {
+    /// All harmonics up to and including `order`.
+    pub fn new(order: usize) -> Self {
+        let factors = |m: usize, n: usize| {
             let (next, m2) = (((n + 1) * (n + 1)) as f64, (m * m) as f64);
             let a = ((4.0 * next - 1.0) / (next - m2)).sqrt();
             let b = (((n * n) as f64 - m2) / (4.0 * (n * n) as f64 - 1.0)).sqrt();
-            (before, here) = (here, a * (z * here - b * before));
+            [a, b]
+        };
+        let recurrence = (0..=order).flat_map(|m| (m..=order).map(move |n| factors(m, n))).collect();
+        Self { order, recurrence }
+    }
+
+    /// Writes the harmonics at a direction, as [`real_harmonics`] gives them, into `out` `[(N + 1)²]`.
+    ///
+    /// # Panics
+    /// When `out` is shorter.
+    pub fn at(&self, direction: &Direction, out: &mut [f64]) {
+        let [x, y, z] = direction.unit();
+        let r = x.hypot(y);
+        let (cos_az, sin_az) = if r < 1e-15 { (1.0, 0.0) } else { (x / r, y / r) };
+        let (mut cos_m, mut sin_m) = (1.0, 0.0);
+        // Normalised associated Legendre functions P̄_n^m: up the diagonal, then by the three-term recurrence in n.
+        let mut diagonal = (1.0 / (4.0 * PI)).sqrt();
+        let mut recurrence = self.recurrence.iter();
+        for m in 0..=self.order {
+            if m > 0 {
+                diagonal *= -r * ((2 * m + 1) as f64 / (2 * m) as f64).sqrt();
+                (cos_m, sin_m) = (cos_m * cos_az - sin_m * sin_az, sin_m * cos_az + cos_m * sin_az);
+            }
+            let (mut before, mut here) = (0.0, diagonal);
+            for (n, [a, b]) in (m..=self.order).zip(recurrence.by_ref()) {
+                let centre = n * n + n;
+                if m == 0 {
+                    out[centre] = here;
+                } else {
+                    out[centre + m] = SQRT_2 * here * cos_m;
+                    out[centre - m] = SQRT_2 * here * sin_m;
+                }
+                (before, here) = (here, a * (z * here - b * before));
+            }
         }
     }
-    out
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::f64::consts::{PI, TAU};
 use std::fmt;
 use std::sync::Arc;
 
+use pulp::{Arch, Simd, WithSimd};
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
@@ -195,19 +196,37 @@ impl Nudft {
             self.spectrum[TAPS - 1 - i] = self.spectrum[TAPS + 1 + i].conj();
             self.spectrum[TAPS + half_len + i] = self.spectrum[TAPS + half_len - 2 - i].conj();
         }
-        for (out, bin) in out.iter_mut().zip(&self.bins) {
+        Arch::new().dispatch(Gather { out, spectrum: &self.spectrum, bins: &self.bins });
+    }
+}
+
+/// The interpolation onto the bins.
+struct Gather<'a> {
+    out: &'a mut [Complex32],
+    spectrum: &'a [Complex32],
+    bins: &'a [Bin],
+}
+
+impl WithSimd for Gather<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (out, bin) in self.out.iter_mut().zip(self.bins) {
             let taps = &self.spectrum[bin.first..bin.first + TAPS];
             // Four sums, so that none waits for the one before it.
-            let mut sums = [Complex32::default(); 4];
+            let mut sums = [[0f32; 2]; 4];
             for i in 0..TAPS / 4 {
                 for (j, sum) in sums.iter_mut().enumerate() {
                     let (x, w) = (taps[4 * i + j], bin.taps[4 * i + j]);
-                    sum.re += x.re * w;
-                    sum.im += x.im * w;
+                    sum[0] += x.re * w;
+                    sum[1] += x.im * w;
                 }
             }
-            let sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-            *out = sum * bin.rotation;
+            let re = (sums[0][0] + sums[1][0]) + (sums[2][0] + sums[3][0]);
+            let im = (sums[0][1] + sums[1][1]) + (sums[2][1] + sums[3][1]);
+            out.re = re * bin.rotation.re - im * bin.rotation.im;
+            out.im = re * bin.rotation.im + im * bin.rotation.re;
         }
     }
 }

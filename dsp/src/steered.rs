@@ -5,6 +5,7 @@
 //! s = (|Σ_c X̂_c e^{−j2πf p_c·u/c}|² − C) / (C (C − 1)), the mean cosine over all pairs, at O(C) cost.
 
 use gemm::{Parallelism, gemm};
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::array::MicArray;
 use crate::direction::{Direction, dot};
@@ -12,8 +13,21 @@ use crate::nudft::Complex32;
 
 /// Phase transform of one frame in place: X / √(|X|² + 1e−10), so that silent bins stay small instead of becoming noise.
 pub fn phase_transform(spectrum: &mut [Complex32]) {
-    for x in spectrum {
-        *x *= (x.norm_sqr() + 1e-10).sqrt().recip();
+    Arch::new().dispatch(PhaseTransform(spectrum));
+}
+
+struct PhaseTransform<'a>(&'a mut [Complex32]);
+
+impl WithSimd for PhaseTransform<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for x in self.0 {
+            let scale = (x.re * x.re + x.im * x.im + 1e-10).sqrt().recip();
+            x.re *= scale;
+            x.im *= scale;
+        }
     }
 }
 
@@ -33,7 +47,7 @@ pub fn gcc_phat(phat: &[Complex32], bins: usize, reference: usize) -> Vec<Comple
 }
 
 /// sin 2πx and cos 2πx within 1e−6 for |x| < 10⁶, from a branch-free polynomial of the half angle that compilers vectorise.
-#[inline]
+#[inline(always)]
 pub fn sine_and_cosine(turns: f64) -> [f32; 2] {
     // Adding and taking 1.5 · 2⁵² rounds to the nearest whole number: reduced in double precision, singles suffice.
     const ROUND: f64 = 6_755_399_441_055_744.0;
@@ -47,6 +61,25 @@ pub fn sine_and_cosine(turns: f64) -> [f32; 2] {
             + z * (1.0 / 24.0
                 + z * (-1.0 / 720.0 + z * (1.0 / 40_320.0 + z * (-1.0 / 3_628_800.0 + z / 479_001_600.0)))));
     [2.0 * sin * cos, 1.0 - 2.0 * sin * sin]
+}
+
+/// e^{−j2πfτ} for each delay.
+struct Steer<'a> {
+    row: &'a mut [Complex32],
+    delays_s: &'a [f64],
+    frequency_hz: f64,
+}
+
+impl WithSimd for Steer<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (x, delay_s) in self.row.iter_mut().zip(self.delays_s) {
+            let [sin, cos] = sine_and_cosine(self.frequency_hz * delay_s);
+            (x.re, x.im) = (cos, -sin);
+        }
+    }
 }
 
 /// Steering vectors of one array towards a set of directions at a set of frequencies.
@@ -71,16 +104,13 @@ impl SteeredResponse {
     /// Memory: `8 · K · C · Q` bytes.
     pub fn new(array: &MicArray, directions: &[Direction], frequencies_hz: &[f64], speed_of_sound_m_s: f64) -> Self {
         let positions = array.relative_positions_m();
-        let mut steering = Vec::with_capacity(frequencies_hz.len() * positions.len() * directions.len());
         let delays_s: Vec<f64> = positions
             .iter()
             .flat_map(|&p| directions.iter().map(move |d| dot(p, d.unit()) / speed_of_sound_m_s))
             .collect();
-        for f in frequencies_hz {
-            steering.extend(delays_s.iter().map(|t| {
-                let [sin, cos] = sine_and_cosine(f * t);
-                Complex32::new(cos, -sin)
-            }));
+        let mut steering = vec![Complex32::default(); frequencies_hz.len() * delays_s.len()];
+        for (row, &frequency_hz) in steering.chunks_exact_mut(delays_s.len().max(1)).zip(frequencies_hz) {
+            Arch::new().dispatch(Steer { row, delays_s: &delays_s, frequency_hz });
         }
         Self { steering, capsules: positions.len(), bins: frequencies_hz.len(), directions: directions.len() }
     }

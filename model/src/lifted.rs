@@ -12,7 +12,7 @@ pub mod streaming;
 
 use candle_core::{D, Device, IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
-use spherescope_dsp::harmonics::{degrees, harmonics_len, real_harmonics};
+use spherescope_dsp::harmonics::{Harmonics, degrees, harmonics_len};
 use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{Direction, Grid, MicArray};
 
@@ -411,7 +411,13 @@ fn geometry_of(positions_m: &[[f64; 3]], quadrature: &[Direction]) -> Vec<f32> {
 }
 
 fn harmonics_of(directions: &[Direction], order: usize, device: &Device) -> Result<Tensor> {
-    let values: Vec<f32> = directions.iter().flat_map(|d| real_harmonics(d, order)).map(|y| y as f32).collect();
+    let harmonics = Harmonics::new(order);
+    let mut y = vec![0.0; harmonics_len(order)];
+    let mut values: Vec<f32> = Vec::with_capacity(directions.len() * y.len());
+    for d in directions {
+        harmonics.at(d, &mut y);
+        values.extend(y.iter().map(|&y| y as f32));
+    }
     Tensor::from_vec(values, (directions.len(), harmonics_len(order)), device)
 }
 

@@ -81,14 +81,14 @@ pub struct LocalizerSettings {
 }
 
 impl LocalizerSettings {
-    /// AGG-RL at 343 m/s, chunks of two frames, a gate at −60 dBFS.
+    /// AGG-RL at 343 m/s, every frame by itself, a gate at −60 dBFS.
     pub fn new(array: MicArray, grid: Arc<Grid>) -> Self {
         Self {
             array,
             grid,
             engine: Engine::AggRl,
             speed_of_sound_m_s: SPEED_OF_SOUND_M_S,
-            chunk_frames: 2,
+            chunk_frames: 1,
             gate_db: -60.0,
         }
     }
@@ -167,7 +167,7 @@ pub struct Localizer {
 
 #[derive(Debug)]
 enum EngineState {
-    AggRl { array: ArrayEncoding, grid: GridEncoding, state: StreamState },
+    AggRl { array: ArrayEncoding, grid: GridEncoding, state: Box<StreamState> },
     SrpPhat { steering: SteeredResponse, scratch: SteeredScratch, response: Vec<f32> },
 }
 
@@ -298,6 +298,11 @@ impl Localizer {
         self.settings.gate_db = gate_db;
     }
 
+    /// Sets how many frames are computed together, brought into 1 … 64; those that wait are kept.
+    pub fn set_chunk_frames(&mut self, chunk_frames: usize) {
+        self.settings.chunk_frames = chunk_frames.clamp(1, 64);
+    }
+
     /// Forgets all audio and all memory; time starts again at 0.
     pub fn reset(&mut self) {
         self.front_end.reset();
@@ -305,7 +310,7 @@ impl Localizer {
         if let EngineState::AggRl { state, .. } = &mut self.engine
             && let Ok(fresh) = self.network.start()
         {
-            *state = fresh;
+            **state = fresh;
         }
     }
 
@@ -344,7 +349,7 @@ impl EngineState {
             Engine::AggRl => Self::AggRl {
                 array: network.encode_array(&settings.array, settings.speed_of_sound_m_s)?,
                 grid: network.encode_grid(&settings.grid)?,
-                state: network.start()?,
+                state: Box::new(network.start()?),
             },
             Engine::SrpPhat => Self::SrpPhat {
                 steering: SteeredResponse::new(

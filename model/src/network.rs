@@ -144,6 +144,11 @@ impl Network {
         Self { streaming: None, ..self }
     }
 
+    /// Multiplications and additions of one frame, in pairs, on the way that live sound takes; none where it runs in tensors.
+    pub fn multiply_adds(&self, capsules: usize, directions: usize) -> Option<usize> {
+        self.streaming.as_ref().map(|s| s.multiply_adds(capsules, directions))
+    }
+
     /// The network that ships with Spherescope, loaded at the first call and shared from then on.
     ///
     /// # Errors

@@ -28,6 +28,11 @@ const STALE_AFTER: Duration = Duration::from_millis(300);
 const MAX_LAG_S: f64 = 0.25;
 /// Audio that is kept when the rest of a backlog is skipped, in seconds: enough for a window.
 const KEPT_S: f64 = 0.05;
+/// Frames that are computed together: at ease, for the least delay, and under a load that leaves little room, for the least work.
+const CHUNK_FRAMES: [usize; 2] = [1, 4];
+/// Share of one core from which, and below which, the analysis counts as hard pressed, and as at ease again.
+const PRESSED: [f32; 2] = [0.6, 0.3];
+
 /// How long a message about skipped audio stays.
 const SKIP_MESSAGE_FOR: Duration = Duration::from_secs(2);
 
@@ -184,6 +189,7 @@ impl Analysis {
         self.published = now;
         let levels_db = self.levels.fall(now);
         let load = self.load.measure(now);
+        self.pace(load);
         let results = &mut self.results;
         results.fresh = false;
         let stale = now.duration_since(results.changed) > STALE_AFTER;
@@ -216,6 +222,15 @@ impl Analysis {
             health: Health { message: self.message(now), ..health },
         };
         self.shared.publish(snapshot);
+    }
+
+    /// Takes more frames at once when the load is high, and as few as possible when it is not.
+    fn pace(&mut self, load: f32) {
+        let offline = self.bus.offline;
+        for localizer in self.localizer.iter_mut().chain(&mut self.second) {
+            let now = localizer.settings().chunk_frames;
+            localizer.set_chunk_frames(chunk_frames(now, load, offline));
+        }
     }
 
     fn publish_when_due(&mut self, reader: &BlockReader) {
@@ -381,6 +396,17 @@ impl Analysis {
     }
 }
 
+/// Frames to be computed together at this load, given how many they are now. Nobody waits for what is rendered offline.
+fn chunk_frames(now: usize, load: f32, offline: bool) -> usize {
+    let [at_ease, pressed] = CHUNK_FRAMES;
+    match load {
+        _ if offline => pressed,
+        l if l >= PRESSED[0] => pressed,
+        l if l < PRESSED[1] => at_ease,
+        _ => now,
+    }
+}
+
 /// Where the localizer's frames go: into the spectrum on display, and into the log.
 struct Results {
     params: Arc<SpherescopeParams>,
@@ -537,6 +563,17 @@ mod tests {
         assert!((shown[0] - e).abs() < 1e-3 && (shown[1] - (1.0 - e)).abs() < 1e-3, "{shown:?}");
         smooth(&mut shown, &[0.5, 0.5], 0.008, 0.0);
         assert_eq!(shown, [0.5, 0.5]);
+    }
+
+    #[test]
+    fn chunks_grow_under_load_and_shrink_when_it_is_gone() {
+        let mut frames = 1;
+        let course = [0.1, 0.5, 0.7, 0.5, 0.35, 0.2, 0.5].map(|load| {
+            frames = chunk_frames(frames, load, false);
+            frames
+        });
+        assert_eq!(course, [1, 1, 4, 4, 4, 1, 1]);
+        assert_eq!(chunk_frames(1, 0.0, true), 4);
     }
 
     #[test]

@@ -13,7 +13,8 @@ mod forward;
 mod kernels;
 
 use candle_core::{Result, Tensor};
-use spherescope_dsp::harmonics::{degrees, harmonics_len, real_harmonics};
+use pulp::{Arch, Simd, WithSimd};
+use spherescope_dsp::harmonics::{Harmonics, degrees, harmonics_len, real_harmonics};
 use spherescope_dsp::steered::sine_and_cosine;
 use spherescope_dsp::{Direction, MicArray};
 
@@ -286,14 +287,8 @@ impl Streaming {
         let delays_s: Vec<f64> = groups
             .flat_map(|group| positions.iter().flat_map(move |p| group.iter().map(move |d| delay_s(p, d))))
             .collect();
-        for (rows, f) in steering.chunks_exact_mut((2 * delays_s.len()).max(1)).zip(&self.frequencies_hz) {
-            for (row, delays_s) in rows.chunks_exact_mut(2 * LANES).zip(delays_s.chunks_exact(LANES)) {
-                let (cosines, sines) = row.split_at_mut(LANES);
-                for ((cosine, sine), delay_s) in cosines.iter_mut().zip(sines).zip(delays_s) {
-                    let [s, c] = sine_and_cosine(f * delay_s);
-                    (*cosine, *sine) = (c, -s);
-                }
-            }
+        for (row, &frequency_hz) in steering.chunks_exact_mut((2 * delays_s.len()).max(1)).zip(&self.frequencies_hz) {
+            Arch::new().dispatch(Steer { row, delays_s: &delays_s, frequency_hz });
         }
         let mut geometry = Vec::with_capacity(q * h);
         for features in geometry_of(&positions, &self.quadrature).chunks_exact(3) {
@@ -313,15 +308,29 @@ impl Streaming {
     /// Gridnet: encodes D directions; needed once for each grid.
     pub fn encode_grid(&self, directions: &[Direction]) -> StreamingGrid {
         let width = padded(directions.len());
-        let order = self.columns.len().isqrt().saturating_sub(1);
+        let evaluated = Harmonics::new(self.columns.len().isqrt().saturating_sub(1));
+        let mut y = vec![0.0; self.columns.len()];
         let mut harmonics = vec![0.0; self.columns.len() * width];
         for (at, d) in directions.iter().enumerate() {
-            let y = real_harmonics(&seen_from(d, self.axis_rad), order);
+            evaluated.at(&seen_from(d, self.axis_rad), &mut y);
             for (row, &harmonic) in self.columns.iter().enumerate() {
                 harmonics[row * width + at] = y[harmonic] as f32;
             }
         }
         StreamingGrid { directions: directions.len(), harmonics }
+    }
+
+    /// Multiplications and additions of one frame with this many capsules and directions, in pairs: what no other way of computing the
+    /// same matrices can go below.
+    pub fn multiply_adds(&self, capsules: usize, directions: usize) -> usize {
+        let Sizes { bins, quadrature: q, channels: h, bands, memories, fields, even, odd } = self.sizes;
+        let harmonics = even[0] + odd[0];
+        let lift = 4 * bins * capsules * q;
+        let mix = (bands + 2) * bins * q + (bands + 1 + memories) * q * h;
+        // Forward and back on half of the directions, the layers within a direction, the gates.
+        let block = 2 * harmonics * (q / 2) * h + q * (2 * h * 2 * h + 2 * h * h) + q * 6 * h * h;
+        let represent = q * h * fields + fields * q * harmonics;
+        lift + mix + self.blocks.len() * block + represent + harmonics * directions
     }
 
     /// The state before any sound.
@@ -367,6 +376,28 @@ impl Input {
             by_frame: rows(sizes.bands + 4, of_frames).to_vec(),
             bias,
         })
+    }
+}
+
+/// Cosines and negative sines of the phases of one bin, in groups of [`LANES`] directions.
+struct Steer<'a> {
+    row: &'a mut [f32],
+    delays_s: &'a [f64],
+    frequency_hz: f64,
+}
+
+impl WithSimd for Steer<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (group, delays_s) in self.row.chunks_exact_mut(2 * LANES).zip(self.delays_s.chunks_exact(LANES)) {
+            let (cosines, sines) = group.split_at_mut(LANES);
+            for i in 0..LANES {
+                let [sin, cos] = sine_and_cosine(self.frequency_hz * delays_s[i]);
+                (cosines[i], sines[i]) = (cos, -sin);
+            }
+        }
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Figures {
     pub pipeline: Vec<Pipeline>,
     /// The whole pipeline with one array at several sample rates.
     pub at_rates: Vec<Pipeline>,
+    /// Several instances of AGG-RL at the same time.
+    pub at_once: Vec<AtOnce>,
+    /// Multiplications with additions that this processor does in a second, on one core, in a large matrix product of singles.
+    pub multiply_adds_per_s: f64,
     /// The non-uniform DFT at several sample rates.
     pub transforms: Vec<Transform>,
     /// Changes of settings.
@@ -40,6 +44,19 @@ pub struct Pipeline {
     pub rate_hz: f64,
     /// CPU seconds for one second of audio.
     pub load: f64,
+}
+
+/// Instances that run at the same time.
+#[derive(Clone, Debug, Serialize)]
+pub struct AtOnce {
+    /// How many.
+    pub instances: usize,
+    /// C of each.
+    pub capsules: usize,
+    /// CPU seconds of one for one second of audio.
+    pub load: f64,
+    /// Time of the slowest over time of the fastest.
+    pub unfairness: f64,
 }
 
 /// Cost of one window of one capsule, in seconds of CPU time.
@@ -107,4 +124,6 @@ pub struct Stage {
     pub stage: &'static str,
     /// CPU seconds for one second of audio.
     pub load: f64,
+    /// Multiplications with additions for one second of audio, where they can be counted.
+    pub multiply_adds: Option<f64>,
 }

@@ -12,7 +12,7 @@ mod pipeline;
 mod table;
 
 pub use chart::draw;
-pub use figures::{Bytes, Change, Figures, Pipeline, PoolCopy, Stage, Transform};
+pub use figures::{AtOnce, Bytes, Change, Figures, Pipeline, PoolCopy, Stage, Transform};
 pub use table::report;
 
 use clock::Effort;
@@ -66,6 +66,10 @@ pub fn measure(quick: bool) -> Result<Figures, String> {
     // First of all: later, freed memory would be used again and not seen.
     let memory = parts::memory(sizes.many)?;
     let (pipeline, at_rates) = pipeline::measure(&sizes, &effort)?;
+    let mut at_once = Vec::new();
+    for instances in if quick { vec![1, 2] } else { vec![1, 4, 16] } {
+        at_once.push(pipeline::at_once(instances, sizes.capsules_at_rates)?);
+    }
     Ok(Figures {
         processor: clock::processor(),
         debug: cfg!(debug_assertions),
@@ -73,6 +77,8 @@ pub fn measure(quick: bool) -> Result<Figures, String> {
         memory,
         pipeline,
         at_rates,
+        at_once,
+        multiply_adds_per_s: parts::multiply_adds_per_s(&effort)?,
         transforms: parts::transforms(&sizes.rates_hz, &effort)?,
         changes: parts::changes(&sizes.capsules, &effort)?,
         copy: parts::copy(sizes.many, if quick { 2000 } else { 100_000 }),

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use candle_core::{Device, Tensor};
 use realfft::RealFftPlanner;
 use spherescope_dsp::front_end::FrontEnd;
 use spherescope_dsp::nudft::{Complex32, Nudft, direct_sum, hann};
-use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{Grid, PeakFinder, PeakOptions, SampleRate, Tracker, TrackerOptions, block_pool};
-use spherescope_model::config::AuGeonetConfig;
-use spherescope_model::evidence::{EvidenceSetup, EvidenceState, Response};
-use spherescope_model::{Engine, Network, SPEED_OF_SOUND_M_S, Spectra};
+use spherescope_model::{Engine, Network, SPEED_OF_SOUND_M_S, Spectra, ops};
 
 use super::clock::{Effort, resident_mb};
 use super::pipeline::{array, audio, blocks, localizer, play};
@@ -190,28 +188,6 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
     phat.truncate(frames * capsules * frequencies.len());
     power.truncate(frames * frequencies.len());
 
-    let (mut lift_s, mut evidence_s) = (0.0, 0.0);
-    if let AuGeonetConfig::Lifted(config) = &network.config().augeonet {
-        let quadrature = Grid::fibonacci(config.quadrature).map_err(text)?;
-        let steering = SteeredResponse::new(&array, quadrature.directions(), frequencies, SPEED_OF_SOUND_M_S);
-        let mut scratch = SteeredScratch::default();
-        let mut steered = Vec::new();
-        lift_s = chunks_per_s
-            * effort.call_s(|| {
-                steered.clear();
-                steering.respond(&phat, frames, &mut scratch, |_, response| steered.extend_from_slice(response));
-            });
-        let setup = EvidenceSetup::new(&array.relative_positions_m(), frequencies, SPEED_OF_SOUND_M_S);
-        let mut state = EvidenceState::default();
-        let responses: Vec<Response> = steered.chunks_exact(config.quadrature).map(Response::of).collect();
-        let (mut features, mut of_frames) = (Vec::new(), Vec::new());
-        evidence_s = chunks_per_s
-            * effort.call_s(|| {
-                let into = [&mut features, &mut of_frames];
-                state.follow(&setup, &power, &responses, network.timing().hop_s, into);
-            });
-    }
-
     let encoded = network.encode_array(&array, SPEED_OF_SOUND_M_S).map_err(text)?;
     let spectra = Spectra { frames, phat: &phat, power: &power, beside: None };
     let mut logits_s = [0.0; 2];
@@ -235,20 +211,28 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
         tracker.update(t_s, true, &peaks);
     }) / whole.hop_s();
 
-    let network_s = (logits_s[0] - lift_s - evidence_s).max(0.0);
     let scoring_s = (logits_s[1] - logits_s[0]).max(0.0);
-    let known_s = front_end_s + lift_s + evidence_s + network_s + scoring_s;
+    let known_s = front_end_s + logits_s[0] + scoring_s;
     eprintln!("stages of {capsules} capsules: {:.0} % of {whole_s:.4} s found", 100.0 * known_s / whole_s);
-    let stage = |stage, load| Stage { capsules, stage, load };
+    let counted = |directions| network.multiply_adds(capsules, directions).map(|n| n as f64 / whole.hop_s());
+    let all = counted(directions);
+    let stage = |stage, load, multiply_adds| Stage { capsules, stage, load, multiply_adds };
     Ok(vec![
-        stage("front end: NUDFT and phase transform", front_end_s),
-        stage("lift: steered response on the quadrature", lift_s),
-        stage("evidence of each bin", evidence_s),
-        stage("network: bands, memory, spherical blocks, projection", network_s),
-        stage("scoring of the grid's directions", scoring_s),
-        stage("rest: copies, sigmoid, noise of the measurement", whole_s - known_s),
-        stage(WHOLE, whole_s),
-        stage("besides: peaks, in every frame", peaks_s),
-        stage("besides: tracks, in every frame", tracks_s),
+        stage("front end: NUDFT and phase transform", front_end_s, None),
+        stage("network: lift, evidence, bands, spherical blocks, projection", logits_s[0], counted(0)),
+        stage("scoring of the grid's directions", scoring_s, all.zip(counted(0)).map(|(a, b)| a - b)),
+        stage("rest: copies, sigmoid, noise of the measurement", whole_s - known_s, None),
+        stage(WHOLE, whole_s, all),
+        stage("besides: peaks, in every frame", peaks_s, None),
+        stage("besides: tracks, in every frame", tracks_s, None),
     ])
+}
+
+/// Multiplications with additions in a second of a large matrix product: what the processor gives to this kind of work at its best.
+pub fn multiply_adds_per_s(effort: &Effort) -> Result<f64, String> {
+    const SIZE: usize = 384;
+    let values = |seed: usize| (0..SIZE * SIZE).map(|i| ((i * 31 + seed) % 17) as f32 - 8.0).collect::<Vec<_>>();
+    let tensor = |seed| Tensor::from_vec(values(seed), (SIZE, SIZE), &Device::Cpu).map_err(text);
+    let (a, b) = (tensor(1)?, tensor(2)?);
+    Ok((SIZE * SIZE * SIZE) as f64 / effort.call_s(|| ops::matmul(&a, &b)))
 }

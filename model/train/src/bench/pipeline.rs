@@ -5,10 +5,11 @@ use std::sync::Arc;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use spherescope_dsp::{Grid, MicArray};
-use spherescope_model::{Engine, Localizer, LocalizerSettings};
+use spherescope_model::network::SHIPPED_WEIGHTS;
+use spherescope_model::{Engine, Localizer, LocalizerSettings, Network};
 
 use super::clock::{Effort, cpu_s};
-use super::{BLOCK_FRAMES, Pipeline, Sizes, USUAL};
+use super::{AtOnce, BLOCK_FRAMES, Pipeline, Sizes, USUAL};
 use crate::evaluate::protocol::median;
 
 /// Length of the audio that is played again and again, in seconds: whole chunks of frames.
@@ -63,12 +64,8 @@ pub fn play(localizer: &mut Localizer, audio: &[Vec<f32>]) -> Result<Vec<f32>, S
 }
 
 /// CPU seconds for a second of audio of each localizer: runs take turns, so that a change of the machine's pace meets all of them.
-fn loads<const N: usize>(
-    mut localizers: [Localizer; N],
-    audio: &[Vec<f32>],
-    effort: &Effort,
-) -> Result<[f64; N], String> {
-    let mut times = [(); N].map(|()| Vec::new());
+fn loads(mut localizers: Vec<Localizer>, audio: &[Vec<f32>], effort: &Effort) -> Result<Vec<f64>, String> {
+    let mut times = vec![Vec::new(); localizers.len()];
     for run in 0..=effort.runs {
         for (localizer, times) in localizers.iter_mut().zip(&mut times) {
             let begin = cpu_s();
@@ -79,15 +76,63 @@ fn loads<const N: usize>(
             }
         }
     }
-    Ok(times.map(|times| median(&times).unwrap_or(0.0)))
+    Ok(times.iter().map(|times| median(times).unwrap_or(0.0)).collect())
 }
 
-/// CPU seconds for a second of audio of AGG-RL and SRP-PHAT.
-fn both(capsules: usize, directions: usize, rate_hz: f64, effort: &Effort) -> Result<[Pipeline; 2], String> {
-    let [a, b] = Engine::ALL.map(|engine| localizer(engine, capsules, directions, rate_hz));
-    let loads = loads([a?, b?], &audio(capsules, rate_hz), effort)?;
+/// Identifier of AGG-RL computed with candle's tensors, the way it is defined and learns.
+pub const IN_TENSORS: &str = "agg-rl-in-tensors";
+
+/// The shipped network in tensors.
+fn in_tensors() -> Result<Arc<Network>, String> {
+    Network::from_bytes(SHIPPED_WEIGHTS).map(|n| Arc::new(n.in_tensors())).map_err(|e| e.to_string())
+}
+
+/// CPU seconds for a second of audio of AGG-RL, SRP-PHAT and, on the usual grid, AGG-RL in tensors.
+fn all_engines(capsules: usize, directions: usize, rate_hz: f64, effort: &Effort) -> Result<Vec<Pipeline>, String> {
+    let mut ids = Engine::ALL.map(Engine::id).to_vec();
+    let mut localizers = Vec::new();
+    for engine in Engine::ALL {
+        localizers.push(localizer(engine, capsules, directions, rate_hz)?);
+    }
+    if directions == USUAL.1 {
+        ids.push(IN_TENSORS);
+        let settings = localizers[0].settings().clone();
+        localizers.push(Localizer::with_network(rate_hz, settings, in_tensors()?).map_err(|e| e.to_string())?);
+    }
+    let loads = loads(localizers, &audio(capsules, rate_hz), effort)?;
     eprintln!("{capsules} capsules, {directions} directions, {rate_hz} Hz: {loads:.4?}");
-    Ok([0, 1].map(|i| Pipeline { engine: Engine::ALL[i].id(), capsules, directions, rate_hz, load: loads[i] }))
+    let figures = ids.into_iter().zip(loads);
+    Ok(figures.map(|(engine, load)| Pipeline { engine, capsules, directions, rate_hz, load }).collect())
+}
+
+/// As many instances at once, each on a thread of its own, all with as much audio as they can take: CPU seconds of one for a second of
+/// audio, and how much longer the slowest took than the fastest.
+pub fn at_once(instances: usize, capsules: usize) -> Result<AtOnce, String> {
+    const ROUNDS: usize = 12;
+    let mut ready = Vec::new();
+    for _ in 0..instances {
+        ready.push(localizer(Engine::AggRl, capsules, USUAL.1, USUAL.0)?);
+    }
+    let audio = audio(capsules, USUAL.0);
+    let begin = cpu_s();
+    let walls: Vec<Result<f64, String>> = std::thread::scope(|scope| {
+        let run = |mut localizer: Localizer| {
+            let audio = &audio;
+            scope.spawn(move || {
+                let begin = std::time::Instant::now();
+                for _ in 0..ROUNDS {
+                    play(&mut localizer, audio)?;
+                }
+                Ok(begin.elapsed().as_secs_f64())
+            })
+        };
+        let running: Vec<_> = ready.into_iter().map(run).collect();
+        running.into_iter().map(|r| r.join().unwrap_or_else(|_| Err("an instance panicked".into()))).collect()
+    });
+    let load = (cpu_s() - begin) / (instances * ROUNDS) as f64 / AUDIO_S;
+    let walls = walls.into_iter().collect::<Result<Vec<f64>, _>>()?;
+    let (least, most) = walls.iter().fold((f64::INFINITY, 0f64), |(a, b), &w| (a.min(w), b.max(w)));
+    Ok(AtOnce { instances, capsules, load, unfairness: most / least })
 }
 
 /// Every array on every grid at the usual rate, and one array at every rate.
@@ -95,11 +140,11 @@ pub fn measure(sizes: &Sizes, effort: &Effort) -> Result<(Vec<Pipeline>, Vec<Pip
     let (mut all, mut at_rates) = (Vec::new(), Vec::new());
     for &capsules in &sizes.capsules {
         for &directions in &sizes.directions {
-            all.extend(both(capsules, directions, USUAL.0, effort)?);
+            all.extend(all_engines(capsules, directions, USUAL.0, effort)?);
         }
     }
     for &rate_hz in &sizes.rates_hz {
-        at_rates.extend(both(sizes.capsules_at_rates, USUAL.1, rate_hz, effort)?);
+        at_rates.extend(all_engines(sizes.capsules_at_rates, USUAL.1, rate_hz, effort)?);
     }
     Ok((all, at_rates))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use spherescope_model::Engine;
 
+use super::pipeline::IN_TENSORS;
 use super::{Figures, Pipeline, USUAL};
 use crate::evaluate::report::{head, row};
 
@@ -25,6 +26,7 @@ pub fn report(figures: &Figures, command: &str, commit: Option<&str>) -> String 
     }
     pipeline(&mut text, figures);
     rates(&mut text, figures);
+    at_once(&mut text, figures);
     transforms(&mut text, figures);
     changes(&mut text, figures);
     audio_thread(&mut text, figures);
@@ -63,6 +65,8 @@ fn pipeline(text: &mut String, figures: &Figures) {
         columns.extend(directions.iter().map(|d| format!("{}, {d}", engine.name())));
     }
     columns.push(format!("AGG-RL / SRP-PHAT, {}", USUAL.1));
+    columns.push(format!("AGG-RL in candle's tensors, {}", USUAL.1));
+    columns.push("tensors / AGG-RL".into());
     *text += &head(&columns);
     for capsules in distinct(figures.pipeline.iter().map(|p| p.capsules)) {
         let target = TARGETS.iter().find(|t| t.0 == capsules).map(|t| t.1);
@@ -72,6 +76,10 @@ fn pipeline(text: &mut String, figures: &Figures) {
             cells.extend(directions.iter().map(|&d| cell(load(engine, d), 4)));
         }
         cells.push(ratio(load(Engine::AggRl, USUAL.1), load(Engine::SrpPhat, USUAL.1)));
+        let same = |p: &&Pipeline| p.engine == IN_TENSORS && (p.capsules, p.directions) == (capsules, USUAL.1);
+        let tensors = figures.pipeline.iter().find(same).map(|p| p.load);
+        cells.push(cell(tensors, 4));
+        cells.push(ratio(tensors, load(Engine::AggRl, USUAL.1)));
         *text += &row(cells);
     }
 }
@@ -83,6 +91,19 @@ fn rates(text: &mut String, figures: &Figures) {
     for rate_hz in distinct(figures.at_rates.iter().map(|p| p.rate_hz)) {
         let [a, b] = Engine::ALL.map(|engine| found(&figures.at_rates, engine, |p| p.rate_hz == rate_hz));
         *text += &row([format!("{} kHz", rate_hz / 1e3), cell(a, 4), cell(b, 4), ratio(a, b)]);
+    }
+}
+
+fn at_once(text: &mut String, figures: &Figures) {
+    *text += "\n### Instances at the same time\n\nEach on its own thread with as much audio as it can take: CPU seconds of one for a second of audio, and the time of the slowest over the time of the fastest.\n\n";
+    *text += &head(&["instances", "capsules", "AGG-RL, each", "slowest / fastest"].map(String::from));
+    for a in &figures.at_once {
+        *text += &row([
+            a.instances.to_string(),
+            a.capsules.to_string(),
+            cell(Some(a.load), 4),
+            format!("{:.2}", a.unfairness),
+        ]);
     }
 }
 
@@ -160,6 +181,12 @@ fn stages(text: &mut String, figures: &Figures) {
         "\n### Where the time of AGG-RL goes\n\nMilliseconds of CPU for a second of audio at 48 kHz and {} directions, and the share of the whole.\n",
         USUAL.1
     );
+    let _ = writeln!(
+        text,
+        "In brackets, where it can be counted: 10⁹ multiplications with additions in that second of audio, and the pace as a share of what a large \
+         matrix product reaches on this core, {:.0}·10⁹ a second. No order of the same sums is faster than 100 %.\n",
+        1e-9 * figures.multiply_adds_per_s
+    );
     let mut columns = vec!["stage".to_owned()];
     columns.extend(figures.stages.iter().filter_map(|s| s.first()).map(|s| format!("{} capsules", s.capsules)));
     *text += &head(&columns);
@@ -167,8 +194,14 @@ fn stages(text: &mut String, figures: &Figures) {
         let mut cells = vec![named.stage.to_owned()];
         for of_array in &figures.stages {
             let whole = of_array.iter().find(|s| s.stage == super::WHOLE).map_or(0.0, |s| s.load);
-            let part = of_array.get(index).map_or(0.0, |s| s.load);
-            cells.push(format!("{:.2} · {:.0} %", 1e3 * part, 100.0 * part / whole));
+            let stage = of_array.get(index);
+            let part = stage.map_or(0.0, |s| s.load);
+            let mut cell = format!("{:.2} · {:.0} %", 1e3 * part, 100.0 * part / whole);
+            if let Some(count) = stage.and_then(|s| s.multiply_adds).filter(|_| part > 0.0) {
+                let pace = 100.0 * count / part / figures.multiply_adds_per_s;
+                let _ = write!(cell, " ({:.2}, {pace:.0} %)", 1e-9 * count);
+            }
+            cells.push(cell);
         }
         *text += &row(cells);
     }
