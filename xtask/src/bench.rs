@@ -1,10 +1,11 @@
-//! `bench`: how fast everything is that needs no host, measured as it ships, as tables.
+//! `bench`: how fast the parts and the built plugin are, measured as they ship, as tables.
 
 use std::path::Path;
 
 use crate::args::Args;
+use crate::bundle::{self, Build};
 use crate::evaluate::{absolute, commit};
-use crate::workspace::{cargo, pass_through};
+use crate::workspace::{cargo, pass_through, target_dir};
 use crate::{Failure, Outcome};
 
 /// `cargo xtask bench`.
@@ -28,8 +29,23 @@ pub fn run(mut args: Args) -> Outcome {
     }
     args.finish()?;
 
+    let quick = words.iter().any(|w| w == "--quick");
+    let in_host = target_dir()?.join("plugin-bench.md");
+    words.extend(["--append".into(), in_host.to_string_lossy().into_owned()]);
+
     let asked: Vec<String> = std::env::args().skip(1).collect();
     words.extend(["--command".into(), format!("cargo xtask {}", asked.join(" ")), "--commit".into(), commit()]);
+    let bundles = bundle::build(Build::Release)?;
+    let mut host = cargo();
+    host.args(["run", "--release", "--package", "spherescope-tests", "--bin", "plugin-bench", "--", "--bundle"]);
+    host.arg(&bundles.clap);
+    if quick {
+        host.arg("--quick");
+    }
+    let written = std::fs::File::create(&in_host)
+        .map_err(|e| Failure::Task(format!("bench: {} cannot be written: {e}", in_host.display())))?;
+    pass_through(host.stdout(written))?;
+
     let mut bench = cargo();
     bench.args(["run", "--release", "--package", "spherescope-train", "--bin", "bench", "--"]).args(words);
     pass_through(&mut bench)

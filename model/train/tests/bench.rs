@@ -46,7 +46,7 @@ fn a_quick_run_has_every_row() {
 
     let figures: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
     let loads = figures["pipeline"].as_array().unwrap();
-    assert_eq!(loads.len(), 8, "two engines, two arrays, two grids");
+    assert_eq!(loads.len(), 10, "two engines, two arrays, two grids, and tensors on the usual one");
     for load in loads.iter().chain(figures["at_rates"].as_array().unwrap()) {
         assert!(load["load"].as_f64().unwrap() > 0.0, "{load}");
     }

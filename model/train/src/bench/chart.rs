@@ -1,9 +1,8 @@
-//! The figures as a picture: cost against capsules, directions and sample rate, with logarithmic axes.
+//! The figures as a picture: cost against capsules, directions, sample rate and instances, with logarithmic axes.
 
 use std::path::Path;
 
-use spherescope_model::Engine;
-
+use super::pipeline::IN_TENSORS;
 use super::{Figures, Pipeline, USUAL};
 use crate::evaluate::canvas::{Anchor, Canvas, Colour};
 
@@ -11,15 +10,21 @@ const PAPER: Colour = [255, 255, 255];
 const INK: Colour = [30, 34, 42];
 const FAINT: Colour = [218, 221, 226];
 /// Of each engine: told apart by colour-blind eyes, too (after M. Okabe and K. Ito).
-const LINES: [Colour; 2] = [[0, 114, 178], [213, 94, 0]];
+const LINES: [(&str, &str, Colour); 3] = [
+    ("agg-rl", "AGG-RL", [0, 114, 178]),
+    ("srp-phat", "SRP-PHAT", [213, 94, 0]),
+    (IN_TENSORS, "AGG-RL in candle's tensors", [150, 150, 150]),
+];
 const TEXT: f32 = 20.0;
 const SMALL: f32 = 17.0;
 
-/// One panel: what it shows, and the value on its x-axis.
-struct Panel<'a> {
+/// A measured point: engine, place on the x-axis, CPU seconds for a second of audio.
+type Point = (&'static str, f64, f64);
+
+/// One panel.
+struct Panel {
     title: String,
-    points: Vec<&'a Pipeline>,
-    x: fn(&Pipeline) -> f64,
+    points: Vec<Point>,
 }
 
 /// Draws cost against capsules, directions and sample rate.
@@ -28,44 +33,50 @@ struct Panel<'a> {
 /// A sentence that names the file.
 pub fn draw(path: &Path, figures: &Figures) -> Result<(), String> {
     let most = figures.pipeline.iter().map(|p| p.capsules).filter(|&c| c <= 32).max().unwrap_or(0);
+    let of = |keep: &dyn Fn(&Pipeline) -> bool, x: fn(&Pipeline) -> f64| -> Vec<Point> {
+        figures.pipeline.iter().filter(|p| keep(p)).map(|p| (p.engine, x(p), p.load)).collect()
+    };
+    let at_rates = figures.at_rates.iter().map(|p| (p.engine, p.rate_hz / 1e3, p.load)).collect();
+    let at_once = figures.at_once.iter().map(|a| (LINES[0].0, a.instances as f64, a.load)).collect();
     let panels = [
         Panel {
             title: format!("capsules ({} directions, 48 kHz)", USUAL.1),
-            points: figures.pipeline.iter().filter(|p| p.directions == USUAL.1).collect(),
-            x: |p| p.capsules as f64,
+            points: of(&|p| p.directions == USUAL.1, |p| p.capsules as f64),
         },
         Panel {
             title: format!("directions ({most} capsules, 48 kHz)"),
-            points: figures.pipeline.iter().filter(|p| p.capsules == most).collect(),
-            x: |p| p.directions as f64,
+            points: of(&|p| p.capsules == most && p.engine != IN_TENSORS, |p| p.directions as f64),
         },
         Panel {
             title: format!("kHz ({} capsules)", figures.at_rates.first().map_or(0, |p| p.capsules)),
-            points: figures.at_rates.iter().collect(),
-            x: |p| p.rate_hz / 1e3,
+            points: at_rates,
+        },
+        Panel {
+            title: format!("instances at once ({} capsules)", figures.at_once.first().map_or(0, |a| a.capsules)),
+            points: at_once,
         },
     ];
-    let loads = || figures.pipeline.iter().chain(&figures.at_rates).map(|p| p.load.max(1e-6).log10());
+    let loads = || panels.iter().flat_map(|p| &p.points).map(|p| p.2.max(1e-6).log10());
     let (low, high) = (loads().fold(f64::INFINITY, f64::min).floor(), loads().fold(-6.0, f64::max).ceil());
     if low >= high {
         return Err(format!("{}: expected loads that differ, found none", path.display()));
     }
-    let mut canvas = Canvas::new(1500, 560, PAPER)?;
+    let mut canvas = Canvas::new(1980, 560, PAPER)?;
     canvas.text([90.0, 30.0], "CPU seconds for a second of audio, one core, against", TEXT, Anchor::Left, INK);
     for (number, panel) in panels.iter().enumerate() {
         let left = 90.0 + 480.0 * number as f32;
         one(&mut canvas, panel, [left, 90.0, left + 390.0, 440.0], [low, high]);
     }
-    for (number, (engine, colour)) in Engine::ALL.into_iter().zip(LINES).enumerate() {
+    for (number, (_, name, colour)) in LINES.into_iter().enumerate() {
         let x = 90.0 + 200.0 * number as f32;
         canvas.line([x, 525.0], [x + 40.0, 525.0], 3.0, colour);
-        canvas.text([x + 50.0, 525.0], engine.name(), SMALL, Anchor::Left, INK);
+        canvas.text([x + 50.0, 525.0], name, SMALL, Anchor::Left, INK);
     }
     canvas.save(path)
 }
 
-fn one(canvas: &mut Canvas, panel: &Panel<'_>, [left, top, right, bottom]: [f32; 4], [low, high]: [f64; 2]) {
-    let mut ticks: Vec<f64> = panel.points.iter().map(|p| (panel.x)(p)).collect();
+fn one(canvas: &mut Canvas, panel: &Panel, [left, top, right, bottom]: [f32; 4], [low, high]: [f64; 2]) {
+    let mut ticks: Vec<f64> = panel.points.iter().map(|p| p.1).collect();
     ticks.sort_by(f64::total_cmp);
     ticks.dedup();
     let (Some(&first), Some(&last)) = (ticks.first(), ticks.last()) else { return };
@@ -95,9 +106,9 @@ fn one(canvas: &mut Canvas, panel: &Panel<'_>, [left, top, right, bottom]: [f32;
             free = x + half + 6.0;
         }
     }
-    for (engine, colour) in Engine::ALL.into_iter().zip(LINES) {
+    for (engine, _, colour) in LINES {
         let mut points: Vec<[f64; 2]> =
-            panel.points.iter().filter(|p| p.engine == engine.id()).map(|p| [(panel.x)(p), p.load]).collect();
+            panel.points.iter().filter(|p| p.0 == engine).map(|&(_, x, load)| [x, load]).collect();
         points.sort_by(|a, b| a[0].total_cmp(&b[0]));
         for pair in points.windows(2) {
             canvas.line(at(pair[0][0], pair[0][1]), at(pair[1][0], pair[1][1]), 3.0, colour);

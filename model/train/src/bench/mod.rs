@@ -4,7 +4,7 @@
 //! figures come from the types that the plugin drives.
 
 mod chart;
-mod clock;
+pub mod clock;
 mod figures;
 pub mod options;
 mod parts;

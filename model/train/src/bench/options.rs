@@ -11,6 +11,7 @@ Usage: bench [OPTIONS]
   --quick           fewer sizes, less time
   --json FILE       also write the figures as JSON
   --write FILE      also put the tables between the markers of this Markdown file
+  --append FILE     put the Markdown of this file below the tables: what was measured in a host
   --picture FILE    also draw cost against capsules, directions and sample rate into this PNG file
   --commit TEXT     the commit, for the report
   --command TEXT    the command, for the report (default: this one)
@@ -25,6 +26,8 @@ pub struct Options {
     pub json: Option<PathBuf>,
     /// Markdown file to rewrite.
     pub write: Option<PathBuf>,
+    /// Markdown to put below the tables.
+    pub append: Option<PathBuf>,
     /// PNG file to draw.
     pub picture: Option<PathBuf>,
     /// The commit, for the report.
@@ -57,6 +60,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String>
             "--quick" => options.quick = true,
             "--json" => options.json = Some(value("a file")?.into()),
             "--write" => options.write = Some(value("a file")?.into()),
+            "--append" => options.append = Some(value("a file")?.into()),
             "--picture" => options.picture = Some(value("a file")?.into()),
             "--commit" => options.commit = Some(value("a text")?),
             "--command" => options.command = Some(value("a text")?),

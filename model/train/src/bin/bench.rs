@@ -35,6 +35,9 @@ fn run(options: &Options) -> Result<(), String> {
         format!("bench {}", words.join(" ")).trim_end().to_owned()
     });
     let mut text = report(&figures, &command, options.commit.as_deref());
+    if let Some(path) = &options.append {
+        text += &std::fs::read_to_string(path).map_err(|e| format!("--append: {}: {e}", path.display()))?;
+    }
     println!("{}", text.trim_end());
     if let Some(path) = &options.json {
         let json = serde_json::to_string_pretty(&figures).map_err(|e| format!("--json: {e}"))?;
@@ -45,7 +48,8 @@ fn run(options: &Options) -> Result<(), String> {
     }
     if let Some(path) = &options.write {
         if let Some(link) = options.picture.as_ref().and_then(|p| p.strip_prefix(path.parent()?).ok()) {
-            text += &format!("\n![CPU time against capsules, directions and sample rate]({})\n", link.display());
+            text +=
+                &format!("\n![CPU time against capsules, directions, sample rate and instances]({})\n", link.display());
         }
         write(path, MARKERS, &text).map_err(|e| format!("--write: {e}"))?;
     }
