@@ -223,7 +223,7 @@ impl Shaker {
             return Ok(what);
         }
         if self.rng.random_bool(0.6) {
-            let width = self.rng.random_range(2..=64);
+            let width = self.rng.random_range(1..=64);
             self.say(name, format!("select {width} channels"));
             self.tracks[at].instance.select_width(width)?;
         }
