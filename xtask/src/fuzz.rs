@@ -1,9 +1,11 @@
 //! `fuzz`: hostile bytes for everything that reads bytes, for a while, each target in a process of its own.
 
+use std::process::{Command, Stdio};
+
 use crate::args::Args;
 use crate::bundle::{self, Build};
 use crate::steps::Steps;
-use crate::workspace::{cargo, pass_through, target_dir};
+use crate::workspace::{pass_through, target_dir};
 use crate::{Failure, Outcome};
 
 /// Those of `spherescope_tests::fuzz::Target`.
@@ -22,14 +24,14 @@ pub fn run(mut args: Args) -> Outcome {
         return Err(Failure::Usage(format!("fuzz: expected --target {}, found `{name}`", TARGETS.join(", "))));
     }
     let bundles = bundle::build(Build::Tests)?;
-    let folder = target_dir()?.join("fuzz");
+    let target_folder = target_dir()?;
+    let program = target_folder.join("debug").join(format!("fuzz{}", std::env::consts::EXE_SUFFIX));
+    let folder = target_folder.join("fuzz");
     let mut steps = Steps::default();
     for name in TARGETS.into_iter().filter(|name| target.as_deref().is_none_or(|wanted| wanted == *name)) {
         steps.run(name, || {
-            let mut reader = cargo();
-            reader
-                .args(["run", "--quiet", "--workspace", "--bin", "fuzz", "--", "--target", name, "--folder"])
-                .arg(&folder);
+            let mut reader = Command::new(&program);
+            reader.stdin(Stdio::null()).args(["--target", name, "--folder"]).arg(&folder);
             reader.args(["--seed", &seed.to_string(), "--seconds", &seconds.to_string()]);
             reader.env("SPHERESCOPE_BUNDLE_DIR", &bundles.dir).env("NICE_LOG", folder.join("plugin.log"));
             let now = folder.join(format!("{name}-now"));

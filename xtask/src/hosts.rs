@@ -10,7 +10,7 @@ use crate::args::Args;
 use crate::bundle::{self, Build, Bundles};
 use crate::pedalboard;
 use crate::steps::Steps;
-use crate::workspace::{cargo, describe, pass_through, root, target_dir};
+use crate::workspace::{describe, root, target_dir};
 use crate::{Failure, Outcome};
 
 /// Ardour of Debian 12, and of other systems of its time.
@@ -28,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// `cargo xtask hosts`.
 pub fn run(args: Args) -> Outcome {
     args.finish()?;
-    let bundles = bundle::build(Build::Dev)?;
+    // With all programs of the workspace, of which JACK's test needs one.
+    let bundles = bundle::build(Build::Tests)?;
     let folder = target_dir()?.join("hosts");
     let mut steps = Steps::default();
     if Path::new(ARDOUR_LUA).is_file() {
@@ -87,7 +88,6 @@ fn qtractor(bundles: &Bundles, scan: &str) -> Result<String, Failure> {
 /// Runs the command line program live, as a client of a JACK server without a sound card that has 32 inputs: its ports are connected to
 /// them, and a tone that another program plays into three of them is heard.
 fn jack(folder: &Path) -> Result<String, Failure> {
-    pass_through(cargo().args(["build", "--package", "spherescope", "--bin", "spherescope"]))?;
     let program = target_dir()?.join("debug").join(format!("spherescope{}", std::env::consts::EXE_SUFFIX));
     fs::create_dir_all(folder)?;
     let ports = JACK_PORTS.to_string();

@@ -173,23 +173,20 @@ fn keep(file: &Path, folder: &Path, target: Target, input: &[u8]) -> Result<Path
     Ok(kept)
 }
 
-/// An answer without what differs from input to input: numbers, quoted words, and what was found.
+/// An answer without what differs from input to input: numbers and what is quoted.
 fn shape(answer: &Answer) -> String {
-    let (kind, text) = match answer {
-        Answer::Taken(text) => ('+', text),
-        Answer::Refused(text) => ('-', text),
+    let text = match answer {
+        Answer::Taken(word) => return format!("+{word}"),
+        Answer::Refused(text) => text,
     };
-    let text = text.split(", found").next().unwrap_or_default();
-    let mut shape = String::from(kind);
-    let mut quoted = false;
-    for c in text.chars() {
-        if matches!(c, '"' | '`' | '“' | '”') {
-            quoted = !quoted;
-        } else if !quoted && !c.is_ascii_digit() {
-            shape.push(c);
-        }
-    }
-    shape.chars().take(100).collect()
+    // What is quoted may hold quotes itself: from the first to the last one.
+    let is_quote = |c: char| matches!(c, '"' | '`' | '“' | '”' | '\'');
+    let (begin, end) = match (text.find(is_quote), text.rfind(is_quote)) {
+        (Some(first), Some(last)) => (&text[..first], &text[last..]),
+        _ => (text, ""),
+    };
+    let words = begin.chars().chain(end.chars()).filter(|c| c.is_ascii_alphabetic() || *c == ' ');
+    std::iter::once('-').chain(words.take(80)).collect()
 }
 
 /// A draw of a few of the words, for those who build inputs.
@@ -204,7 +201,7 @@ mod tests {
     #[test]
     fn answers_differ_by_their_words_not_by_their_numbers() {
         let refused = |text: &str| shape(&Answer::Refused(text.into()));
-        assert_eq!(refused("line 3: expected 1, found x"), refused("line 17: expected 2, found yy"));
+        assert_eq!(refused("line 3: expected 1, found `x`"), refused("line 17: expected 2, found `y`y`"));
         assert_eq!(refused("expected no `x`"), refused("expected no `y`"));
         assert_ne!(refused("line 3: expected a name"), refused("line 3: expected a number"));
         assert_ne!(refused("a"), shape(&Answer::Taken("a".into())));

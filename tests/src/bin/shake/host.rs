@@ -81,6 +81,9 @@ pub fn run(options: &Options) -> Result<()> {
             shaker.host = Some(ClapHost::load(&options.bundle)?);
         }
     }
+    if let Some(words) = growth.windows_in_words() {
+        println!("{NOTE}{words}");
+    }
     let (took, call) = shaker.slowest;
     println!("{NOTE}slowest call: {:.2} s for {call}", took.as_secs_f64());
     Ok(())
