@@ -41,5 +41,6 @@ nice_export_vst3!(
     Spherescope<32>,
     Spherescope<36>,
     Spherescope<49>,
-    Spherescope<63>
+    Spherescope<63>,
+    Spherescope<2>
 );

@@ -118,7 +118,7 @@ impl SpherescopeParams {
                 4,
                 IntRange::Linear { min: MAX_SOURCES.0, max: MAX_SOURCES.1 },
             )
-            .with_string_to_value(Arc::new(read(whole_number))),
+            .with_string_to_value(Arc::new(read(|text| whole_number(text, MAX_SOURCES)))),
             smoothing_ms: FloatParam::new(
                 "Smoothing",
                 0.0,
@@ -129,7 +129,7 @@ impl SpherescopeParams {
             .with_string_to_value(Arc::new(read(number))),
             grid_size: IntParam::new("Grid size", 2048, IntRange::Linear { min: GRID_SIZE.0, max: GRID_SIZE.1 })
                 .with_unit(" directions")
-                .with_string_to_value(Arc::new(read(whole_number)))
+                .with_string_to_value(Arc::new(read(|text| whole_number(text, GRID_SIZE))))
                 .non_automatable(),
             compare: BoolParam::new("Compare engines", false).non_automatable(),
             layout_revision: IntParam::new("Layout revision", 0, IntRange::Linear { min: 0, max: MAX_LAYOUT_REVISION })
@@ -209,9 +209,10 @@ fn number(text: &str) -> Option<f32> {
     text.parse().ok().filter(|x: &f32| x.is_finite())
 }
 
-/// A whole number with or without a unit behind it; fractions are rounded.
-fn whole_number(text: &str) -> Option<i32> {
-    number(text).map(|x| x.round() as i32)
+/// A whole number with or without a unit behind it; fractions are rounded. What is out of range ends at its nearest end: the framework
+/// takes the difference from the range's start, which may be more than a number holds.
+fn whole_number(text: &str, (min, max): (i32, i32)) -> Option<i32> {
+    number(text).map(|x| (x.round() as i32).clamp(min, max))
 }
 
 #[cfg(test)]
@@ -326,6 +327,9 @@ mod tests {
         }
         let grid = |text| params.grid_size.string_to_normalized_value(text).map(|n| params.grid_size.preview_plain(n));
         assert_eq!(grid("4096 directions"), Some(4096));
+        for (text, end) in [("-2147483649", 256), ("-1e30 directions", 256), ("255.4", 256), ("1e30", 16_384)] {
+            assert_eq!(grid(text), Some(end), "{text}");
+        }
         assert_eq!(params.engine.string_to_normalized_value("SRP-PHAT"), Some(1.0));
     }
 }

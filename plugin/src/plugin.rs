@@ -198,6 +198,47 @@ mod tests {
         all
     }
 
+    /// A host's side of an activation, with nothing behind it.
+    struct NoHost;
+
+    impl<P: Plugin> ActivateContext<P> for NoHost {
+        fn plugin_api(&self) -> PluginApi {
+            PluginApi::Vst3
+        }
+
+        fn execute(&self, _: P::BackgroundTask) {}
+
+        fn set_latency_samples(&self, samples: u32) {
+            assert_eq!(samples, 0);
+        }
+
+        fn set_current_voice_capacity(&self, _: u32) {}
+    }
+
+    #[test]
+    fn hosts_may_activate_again_without_deactivating_and_deactivate_twice() {
+        let mut plugin = Spherescope::<4>::default();
+        for (rate_hz, frames) in [(48_000.0, 512), (44_100.0, 64), (96_000.0, 4096), (1000.0, 1)] {
+            let config = BufferConfig {
+                sample_rate: rate_hz,
+                min_buffer_size: None,
+                max_buffer_size: frames,
+                process_mode: ProcessMode::Realtime,
+            };
+            assert!(plugin.activate(&Spherescope::<4>::AUDIO_IO_LAYOUTS[0], &config, &mut NoHost));
+            let tap = plugin.tap.as_ref().expect("an active plugin has a pool");
+            assert_eq!(
+                tap.writer.max_frames(),
+                (frames as usize).min(MAX_BLOCK_FRAMES),
+                "the pool is that of the last activation"
+            );
+        }
+        for _ in 0..2 {
+            plugin.deactivate();
+            assert!(plugin.tap.is_none() && plugin.worker.is_none());
+        }
+    }
+
     #[test]
     fn long_blocks_arrive_whole_and_nothing_is_allocated() {
         let (mut tap, mut reader) = tap(3, 8, false);

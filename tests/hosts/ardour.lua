@@ -5,7 +5,7 @@ local folder = assert(os.getenv("SPHERESCOPE_SESSION"), "expected SPHERESCOPE_SE
 
 AudioEngine:set_backend("None (Dummy)", "", "")
 local session = assert(create_session(folder, "shown", 48000))
-local widths = {4, 6, 7, 8, 9, 12, 15, 16, 19, 25, 32, 36, 49, 63}
+local widths = {4, 6, 7, 8, 9, 12, 15, 16, 19, 25, 32, 36, 49, 63, 2}
 for _, width in ipairs(widths) do
   local name = string.format("Spherescope %02dch", width)
   local tracks = session:new_audio_track(width, width, nil, 1, name, ARDOUR.PresentationInfo.max_order, ARDOUR.TrackMode.Normal, true)

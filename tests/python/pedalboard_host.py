@@ -14,7 +14,7 @@ SAMPLE_RATE_HZ = 48_000
 FRAMES = 48_000
 BLOCK_SIZES = (1, 64, 333, 512, 1024, 8192)
 # The widths that the library promises, one class each.
-WIDTHS = (4, 6, 7, 8, 9, 12, 15, 16, 19, 25, 32, 36, 49, 63)
+WIDTHS = (4, 6, 7, 8, 9, 12, 15, 16, 19, 25, 32, 36, 49, 63, 2)
 
 
 def signal(channels: int, frames: int, seed: int) -> np.ndarray:
@@ -51,7 +51,29 @@ def check(bundle: str, name: str, channels: int) -> str:
     plugin.raw_state = state
     if plugin.raw_state != state:
         raise AssertionError("the state changes when it is saved, loaded and saved again")
-    return f"{channels:2} channels, {blocks} blocks bit-exact, loaded in {1000 * loaded:.0f} ms"
+    moved = move_parameters(plugin, channels, state)
+    return f"{channels:2} channels, {blocks} blocks bit-exact, {moved} parameters moved and restored, loaded in {1000 * loaded:.0f} ms"
+
+
+def move_parameters(plugin: VST3Plugin, channels: int, state: bytes) -> int:
+    """Sets every parameter to random values and to both ends while audio passes, then restores the state; returns how many there are."""
+    parameters = plugin.parameters
+    before = {name: parameter.raw_value for name, parameter in parameters.items()}
+    rng = np.random.default_rng(channels)
+    samples = signal(channels, 256, seed=channels)
+    for turn in range(30):
+        for parameter in parameters.values():
+            parameter.raw_value = float(rng.integers(0, 2)) if turn % 3 == 0 else float(rng.random())
+        out = plugin.process(samples, SAMPLE_RATE_HZ, buffer_size=128, reset=turn % 10 == 0)
+        if not np.array_equal(out.view(np.uint32), samples.view(np.uint32)):
+            raise AssertionError(f"audio changes while parameters move (turn {turn})")
+    plugin.raw_state = state
+    for name, value in before.items():
+        if abs(plugin.parameters[name].raw_value - value) > 1e-6:
+            raise AssertionError(f"{name}: expected {value} after restoring, found {plugin.parameters[name].raw_value}")
+    if plugin.raw_state != state:
+        raise AssertionError("the state differs after random values were restored")
+    return len(parameters)
 
 
 def main() -> int:

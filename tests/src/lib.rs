@@ -2,11 +2,13 @@
 //!
 //! In the order in which they are used: [`bundle`] finds or builds the bundles; [`host`] loads the CLAP as a host does, streams audio
 //! through it and opens its editor; [`display`] is the virtual screen that the editor is drawn on, and the pictures of it; [`frames`]
-//! reads what the plugin has found; [`judge`] compares that with the truth. [`signal`] makes audio that shows every lost bit.
+//! reads what the plugin has found; [`judge`] compares that with the truth. [`signal`] makes audio that shows every lost bit, [`fuzz`]
+//! hostile bytes for all that reads bytes.
 
 pub mod bundle;
 pub mod display;
 pub mod frames;
+pub mod fuzz;
 pub mod host;
 pub mod judge;
 pub mod signal;

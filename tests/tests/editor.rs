@@ -1,13 +1,16 @@
 //! The real editor in a real window of a virtual display.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use spherescope_tests::bundle;
 use spherescope_tests::display::{Picture, Xvfb};
 use spherescope_tests::host::{Activation, ClapHost, EditorWindow, Instance, Stream};
-use spherescope_tests::signal::WhiteNoise;
+use spherescope_tests::signal::{BitNoise, WhiteNoise};
 
 const BLOCK: usize = 512;
 
@@ -160,4 +163,90 @@ fn two_editors_are_open_side_by_side() {
     drop(first);
     await_picture(&mut second, &second_editor, "the second editor alone", |p| p.colours() > 50);
     second_editor.close(&mut second).unwrap();
+}
+
+#[test]
+fn the_editor_comes_and_goes_while_audio_plays_and_parameters_move() {
+    let display = display();
+    let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
+    let mut instance = instance(&host);
+    let parameters = instance.parameters().unwrap();
+    let saved = instance.save_state().unwrap();
+    let mut stream = instance.activate(Activation::default()).unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let audio = thread::spawn({
+        let done = done.clone();
+        move || {
+            let (mut rng, mut noise, mut blocks) = (SmallRng::seed_from_u64(1), BitNoise::new(1), 0u64);
+            while !done.load(Ordering::Acquire) {
+                for p in &parameters {
+                    stream.set_parameter(p.id, rng.random_range(p.min..=p.max));
+                }
+                for channel in 0..stream.channels() {
+                    noise.fill(&mut stream.input_mut(channel)[..BLOCK]);
+                }
+                stream.run(BLOCK).unwrap();
+                stream.check_bit_exact(BLOCK).unwrap();
+                blocks += 1;
+                thread::sleep(Duration::from_millis(10));
+            }
+            (stream, blocks)
+        }
+    });
+    for _ in 0..3 {
+        let editor = EditorWindow::open_drawn(&mut instance, display).unwrap();
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(2) {
+            instance.pump();
+            instance.load_state(&saved).unwrap();
+            thread::sleep(Duration::from_millis(50));
+        }
+        editor.close(&mut instance).unwrap();
+    }
+    done.store(true, Ordering::Release);
+    let (stream, blocks) = audio.join().unwrap();
+    assert!(blocks > 100, "only {blocks} blocks have passed");
+    instance.deactivate(stream);
+}
+
+#[test]
+fn five_open_editors_leave_the_main_thread_free() {
+    let display = display();
+    let host = ClapHost::load(bundle::clap().unwrap()).unwrap();
+    let mut tracks: Vec<_> = (0..5)
+        .map(|_| {
+            let mut instance = instance(&host);
+            let stream = instance.activate(Activation::default()).unwrap();
+            let editor = EditorWindow::open_drawn(&mut instance, display).unwrap();
+            (instance, stream, editor)
+        })
+        .collect();
+    // What hosts do on their main thread, while all five windows draw what they hear. The usual call counts: a busy computer takes
+    // any thread's time now and then.
+    let mut times = Vec::new();
+    for round in 0..60 {
+        for (instance, stream, _) in &mut tracks {
+            for channel in 0..stream.channels() {
+                WhiteNoise::new(round).fill(0.3, &mut stream.input_mut(channel)[..BLOCK]);
+            }
+            stream.run(BLOCK).unwrap();
+            let begin = Instant::now();
+            instance.pump();
+            instance.parameters().unwrap();
+            instance.save_state().unwrap();
+            times.push(begin.elapsed());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    times.sort();
+    let usual = times[times.len() / 2];
+    println!(
+        "the main thread's calls with five editors open: usually {usual:.2?}, at most {:.2?}",
+        times[times.len() - 1]
+    );
+    assert!(usual < Duration::from_millis(5), "{usual:?}");
+    for (mut instance, stream, editor) in tracks {
+        editor.close(&mut instance).unwrap();
+        instance.deactivate(stream);
+    }
 }

@@ -110,18 +110,17 @@ fn parameters_have_sensible_values_and_take_new_ones() {
 }
 
 #[test]
-fn scanning_is_quick() {
-    // Loaded once before, so that the disk does not count.
-    let bundle = bundle::clap().unwrap();
-    drop(host());
-    let begin = Instant::now();
-    let host = ClapHost::load(&bundle).unwrap();
-    let loaded = begin.elapsed();
-    let begin = Instant::now();
-    let instance = host.instance().unwrap();
-    let created = begin.elapsed();
-    println!("library, entry and descriptors {loaded:.2?}, instance {created:.2?} ({})", host.plugin_id());
-    // No timing of a fast machine: a scan that builds tables or opens devices takes longer than this on any.
-    assert!(loaded + created < Duration::from_secs(1), "{loaded:?} and {created:?}");
-    drop(instance);
+fn an_instance_is_made_in_a_moment() {
+    let host = host();
+    // The best of some, as other tests run beside this one.
+    let created = (0..10).map(|_| {
+        let begin = Instant::now();
+        let instance = host.instance().unwrap();
+        let took = begin.elapsed();
+        drop(instance);
+        took
+    });
+    let best = created.min().unwrap();
+    println!("an instance is made in {best:.2?}");
+    assert!(best < Duration::from_millis(5), "{best:?}");
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use spherescope_dsp::{MicArray, presets};
 use spherescope_tests::bundle;
 use spherescope_tests::host::{Activation, ClapHost, Instance, StateDocument};
@@ -284,5 +286,51 @@ fn sessions_of_version_1_load_as_they_were_saved() {
         };
         assert_eq!(shown(&mut instance, "Gate"), format!("{gate_db:.1} dBFS"), "{name}");
         assert_eq!(shown(&mut instance, "Grid size"), format!("{grid} directions"), "{name}");
+    }
+}
+
+#[test]
+fn a_megabyte_of_random_bytes_is_no_state() {
+    let host = host();
+    let mut instance = host.instance().unwrap();
+    make_unusual(&mut instance);
+    let kept = instance.save_state().unwrap();
+    for seed in 0..3 {
+        let mut junk = vec![0; 1 << 20];
+        SmallRng::seed_from_u64(seed).fill(&mut junk[..]);
+        assert!(instance.load_state(&junk).is_err());
+        // With a length that is right, so that the bytes behind it are looked at.
+        let length = (junk.len() as u64 - 8).to_le_bytes();
+        junk[..8].copy_from_slice(&length);
+        assert!(instance.load_state(&junk).is_err());
+        assert_eq!(kept, instance.save_state().unwrap());
+    }
+}
+
+#[test]
+fn states_of_random_values_come_back_byte_by_byte_however_small_the_pieces() {
+    let host = host();
+    for seed in 0..10 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut first = host.instance().unwrap();
+        let parameters = first.parameters().unwrap();
+        // Half of them by events while audio runs, half in between.
+        let mut stream = first.activate(Activation::default()).unwrap();
+        for p in parameters.iter().step_by(2) {
+            stream.set_parameter(p.id, rng.random_range(p.min..=p.max));
+        }
+        stream.run(64).unwrap();
+        first.deactivate(stream);
+        for p in parameters.iter().skip(1).step_by(2) {
+            first.set_parameter(&p.name, rng.random_range(p.min..=p.max)).unwrap();
+        }
+        let values =
+            |instance: &mut Instance| instance.parameters().unwrap().iter().map(|p| p.value).collect::<Vec<_>>();
+        let saved = first.save_state().unwrap();
+        for piece in [1, 2, 7, 13, 1021, saved.len()] {
+            let mut second = host.instance().unwrap();
+            assert_eq!(saved, second.load_and_save_in_pieces(&saved, piece).unwrap(), "pieces of {piece} bytes");
+            assert_eq!(values(&mut first), values(&mut second), "pieces of {piece} bytes");
+        }
     }
 }

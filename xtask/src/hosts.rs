@@ -18,13 +18,18 @@ const ARDOUR: &str = "/usr/lib/ardour7";
 const ARDOUR_LUA: &str = "/usr/bin/ardour7-lua";
 const QTRACTOR_SCAN: [&str; 2] =
     ["/usr/lib/x86_64-linux-gnu/qtractor/qtractor_plugin_scan", "/usr/lib/qtractor/qtractor_plugin_scan"];
+/// The server and its tools.
+const JACK: [&str; 5] = ["jackd", "jack_wait", "jack_lsp", "jack_connect", "jack_simple_client"];
+const JACK_SERVER: &str = "spherescope-hosts";
+const JACK_PORTS: usize = 32;
 /// A host that takes longer than this hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// `cargo xtask hosts`.
 pub fn run(args: Args) -> Outcome {
     args.finish()?;
-    let bundles = bundle::build(Build::Dev)?;
+    // With all programs of the workspace, of which JACK's test needs one.
+    let bundles = bundle::build(Build::Tests)?;
     let folder = target_dir()?.join("hosts");
     let mut steps = Steps::default();
     if Path::new(ARDOUR_LUA).is_file() {
@@ -37,6 +42,12 @@ pub fn run(args: Args) -> Outcome {
             steps.run("Qtractor", || qtractor(&bundles, scan));
         }
         None => steps.not_run("Qtractor", "there is no qtractor_plugin_scan (Debian's package qtractor)"),
+    }
+    match JACK.into_iter().find(|program| !Path::new("/usr/bin").join(program).is_file()) {
+        None => {
+            steps.run("JACK", || jack(&folder));
+        }
+        Some(missing) => steps.not_run("JACK", &format!("there is no /usr/bin/{missing} (Debian's package jackd2)")),
     }
     steps.run("pedalboard", || pedalboard::check(&bundles.vst3));
     steps.finish()
@@ -72,6 +83,95 @@ fn qtractor(bundles: &Bundles, scan: &str) -> Result<String, Failure> {
     command.env("QT_QPA_PLATFORM", "offscreen").env("NICE_LOG", bundles.dir.join("plugin.log"));
     let said = listen(&mut command, &format!("CLAP:{}\n", bundles.clap.display()))?;
     verdict(&said, "CLAP|Spherescope|4:4|")
+}
+
+/// Runs the command line program live, as a client of a JACK server without a sound card that has 32 inputs: its ports are connected to
+/// them, and a tone that another program plays into three of them is heard.
+fn jack(folder: &Path) -> Result<String, Failure> {
+    let program = target_dir()?.join("debug").join(format!("spherescope{}", std::env::consts::EXE_SUFFIX));
+    fs::create_dir_all(folder)?;
+    let ports = JACK_PORTS.to_string();
+    let mut server = client("jackd");
+    server.args(["--no-realtime", "--name", JACK_SERVER, "-d", "dummy", "-r", "48000", "-p", "1024"]);
+    server.args(["-C", &ports, "-P", &ports]).stdout(Stdio::null());
+    let _server = Ended(server.spawn()?);
+    listen(client("jack_wait").args(["--server", JACK_SERVER, "--wait", "--timeout", "20"]), "")?;
+    let tone = client("jack_simple_client").arg("tone").arg(JACK_SERVER).stdout(Stdio::null()).spawn()?;
+    let tone = Ended(tone);
+    let mut live = client(program.to_string_lossy().as_ref());
+    live.args(["listen", "--array", "eigenmike-em32", "--engine", "srp-phat", "--grid", "256", "--seconds", "15"]);
+    live.args(["--connect", "system:capture"]);
+    let live = thread::spawn(move || listen(&mut live, ""));
+    let wired = (|| {
+        await_line(&format!("spherescope:in_{JACK_PORTS}"), &["-c"], "   system:capture_")?;
+        for port in [1, JACK_PORTS / 2, JACK_PORTS] {
+            let input = format!("spherescope:in_{port}");
+            listen(client("jack_connect").args(["-s", JACK_SERVER, "tone:output1", &input]), "")?;
+        }
+        let said = jack_list(&["-c"])?;
+        let connected = (1..=JACK_PORTS).filter(|port| {
+            let mut lines = said.lines().skip_while(|line| *line != format!("spherescope:in_{port}")).skip(1);
+            lines.next() == Some(&format!("   system:capture_{port}"))
+        });
+        Ok::<_, Failure>(connected.count())
+    })();
+    let said = live.join().map_err(|_| Failure::Task("the program cannot be read".into()))??;
+    drop(tone);
+    let connected = wired?;
+    if connected != JACK_PORTS {
+        return Err(Failure::Task(format!("expected {JACK_PORTS} ports connected in their order, found {connected}")));
+    }
+    let summary = said.lines().last().unwrap_or_default().to_string();
+    let above = summary.split(", ").find_map(|part| part.strip_suffix(" above the gate")?.parse::<u64>().ok());
+    match above {
+        Some(1..) => Ok(format!("{connected} ports, {summary}")),
+        _ => Err(Failure::Task(format!("expected a tone above the gate, found {summary:?}"))),
+    }
+}
+
+/// A process that is ended when it is let go: asked first, so that it tidies up.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
+        let begin = Instant::now();
+        while matches!(self.0.try_wait(), Ok(None)) && begin.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A program that talks to the server of this test and no other.
+fn client(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env("JACK_DEFAULT_SERVER", JACK_SERVER)
+        .env("JACK_NO_AUDIO_RESERVATION", "1")
+        .env("JACK_NO_START_SERVER", "1");
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The server's ports, as `jack_lsp` lists them.
+fn jack_list(arguments: &[&str]) -> Result<String, Failure> {
+    let output = client("jack_lsp").args(["-s", JACK_SERVER]).args(arguments).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Waits until the list of ports has this line and behind it one that begins with `next`.
+fn await_line(line: &str, arguments: &[&str], next: &str) -> Outcome {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(30) {
+        let said = jack_list(arguments)?;
+        if said.lines().skip_while(|l| *l != line).nth(1).is_some_and(|l| l.starts_with(next)) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Err(Failure::Task(format!("expected {line} with {next:?} behind it among the server's ports")))
 }
 
 /// The line that begins with `start`, without which the host has not passed.

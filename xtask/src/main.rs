@@ -8,6 +8,7 @@ mod bench;
 mod bundle;
 mod demo;
 mod evaluate;
+mod fuzz;
 mod hosts;
 mod install;
 mod packages;
@@ -76,10 +77,13 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
              --budget N                   1 is some minutes of two cores for each variant (default 1); --sources DIR, --out DIR,
              --judges DIR, --print-only   --threads N as above; dry recordings of the scenes that judge; do not write
   pictures draw every panel of the editor and put the pictures into docs/pictures
-  hosts    the development bundles in Ardour, Qtractor's scanner and pedalboard, as far as they are installed
+  hosts    the development bundles in Ardour, Qtractor's scanner and pedalboard, the program under JACK, as far as they are installed
   shake    call the plugin in random, legal order and watch memory, threads and open files
              --seed N, --minutes M        which calls (default 1), and for how long (default 1)
              --no-editors, --verbose      open no windows; say every call
+  fuzz     hostile bytes for layout files, audio files, weights, saved states and texts of parameters
+             --seconds N, --seed N        how long for each (default 60), and which bytes (default 1)
+             --target NAME                one of them: layout, audio, weights, state, text
   install  build the release bundles and copy them where hosts look
   help     print this text
 ";
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         "pictures" => pictures::run(args),
         "hosts" => hosts::run(args),
         "shake" => shake::run(args),
+        "fuzz" => fuzz::run(args),
         "train" => train::run(args),
         "ablate" => train::ablate(args),
         "help" | "-h" | "--help" => args.finish().map(|()| print!("{HELP}")),

@@ -33,7 +33,7 @@ struct Findings {
 
 /// Analyses one recording. Nothing is written before all of it is understood.
 pub fn run(options: &Options) -> Result<(), String> {
-    let array = read_array(&options.array, options.radius_m)?;
+    let array = read_array(&options.analysis.array, options.analysis.radius_m)?;
     let audio = read_audio(&options.input).map_err(|e| e.to_string())?;
     let name = options.input.display();
     if audio.channels.len() < array.channels_needed() {
@@ -44,10 +44,10 @@ pub fn run(options: &Options) -> Result<(), String> {
             audio.channels.len()
         ));
     }
-    let grid = Arc::new(Grid::fibonacci(options.grid).map_err(|e| e.to_string())?);
+    let grid = Arc::new(Grid::fibonacci(options.analysis.grid).map_err(|e| e.to_string())?);
     let settings = LocalizerSettings {
-        engine: options.engine,
-        gate_db: options.gate_db,
+        engine: options.analysis.engine,
+        gate_db: options.analysis.gate_db,
         chunk_frames: CHUNK_FRAMES,
         ..LocalizerSettings::new(array, grid.clone())
     };
@@ -61,13 +61,13 @@ pub fn run(options: &Options) -> Result<(), String> {
         ));
     }
     let aperture_m = localizer.settings().array.aperture_m();
-    if options.engine == Engine::AggRl && aperture_m > TRAINED_APERTURE_M {
+    if options.analysis.engine == Engine::AggRl && aperture_m > TRAINED_APERTURE_M {
         eprintln!(
             "warning: the array is {aperture_m:.2} m wide; the network has learned from arrays of up to {TRAINED_APERTURE_M:.2} m: \
              expect larger errors"
         );
     }
-    if let Some(path) = &options.frames {
+    if let Some(path) = &options.analysis.frames {
         write_whole(path, findings.lines.as_bytes())?;
     }
     if let Some(path) = &options.png {
@@ -77,7 +77,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-fn read_array(array: &OsStr, radius_m: Option<f64>) -> Result<MicArray, String> {
+pub(super) fn read_array(array: &OsStr, radius_m: Option<f64>) -> Result<MicArray, String> {
     let has_places =
         |name: &str| format!("--radius: expected a layout file of directions only, found positions in {name}");
     if let Some(preset) = array.to_str().and_then(presets::find) {
@@ -117,14 +117,14 @@ fn listen(
 ) -> Result<Findings, String> {
     let finder = PeakFinder::new(grid);
     let peak_options = PeakOptions {
-        max_peaks: options.peaks.unwrap_or(PeakOptions::default().max_peaks),
-        threshold: options.threshold,
+        max_peaks: options.analysis.peaks.unwrap_or(PeakOptions::default().max_peaks),
+        threshold: options.analysis.threshold,
         ..PeakOptions::default()
     };
     let mut findings =
         Findings { lines: String::new(), frames: 0, active: 0, best: Vec::new(), sum: vec![0.0; grid.len()] };
     let mut sink = |frame: &spherescope_model::LocalizerFrame<'_>| {
-        let peaks = match (options.peaks, frame.active) {
+        let peaks = match (options.analysis.peaks, frame.active) {
             (Some(_), _) => finder.find_exactly(frame.spectrum, &peak_options),
             (None, true) => finder.find(frame.spectrum, &peak_options),
             (None, false) => Vec::new(),
@@ -173,15 +173,15 @@ fn summarise(options: &Options, localizer: &Localizer, findings: &Findings, chan
         localizer.sample_rate_hz(),
         array.name(),
         array.active_len(),
-        options.engine.name(),
-        options.grid
+        options.analysis.engine.name(),
+        options.analysis.grid
     );
     println!(
         "{} frames of {:.0} ms, {} above the gate of {} dBFS",
         findings.frames,
         1000.0 * localizer.hop_s(),
         findings.active,
-        options.gate_db
+        options.analysis.gate_db
     );
     let mut at = 0;
     while at < findings.best.len() {

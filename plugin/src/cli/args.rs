@@ -14,10 +14,13 @@ Spherescope: where every sound comes from, with any microphone array.
 
 Usage:
   spherescope analyze INPUT --array ARRAY [options]
+  spherescope listen --array ARRAY [options]
   spherescope arrays
   spherescope --help | --version
 
-analyze reads a multichannel recording and says from which directions its sounds come.
+analyze reads a multichannel recording and says from which directions its sounds come;
+listen hears them live, as a client of the JACK audio server with one input port for each
+channel of the array.
   INPUT                 WAV or FLAC of any rate from 16 kHz and any width
   --array ARRAY         a preset (see `spherescope arrays`), or a layout file:
                         JSON, CSV, IEM or SPARTA JSON, acoular XML
@@ -29,7 +32,10 @@ analyze reads a multichannel recording and says from which directions its sounds
   --threshold SCORE     score that a peak must reach, 0 to 1 (default: the engine's)
   --gate DB             frames below this level in dBFS count as silence (default -60)
   --frames FILE         write one JSON line a frame
-  --png FILE            write the mean map of the active frames as a picture
+  --png FILE            analyze: write the mean map of the active frames as a picture
+  --connect PREFIX      listen: connect the ports to the server's outputs whose names begin
+                        so, such as `system:capture`; without it they wait to be connected
+  --seconds S           listen: end after S seconds; without it go on until interrupted
 
 Azimuth runs counter-clockwise from the front (left is +90 degrees), elevation upwards.";
 
@@ -44,6 +50,8 @@ pub enum Command {
     Arrays,
     /// Analyse a recording.
     Analyze(Options),
+    /// Analyse what comes from JACK.
+    Listen(ListenOptions),
 }
 
 /// Options of `analyze`, checked for range.
@@ -51,6 +59,26 @@ pub enum Command {
 pub struct Options {
     /// The recording.
     pub input: PathBuf,
+    /// Where the picture goes.
+    pub png: Option<PathBuf>,
+    /// How it is analysed.
+    pub analysis: Analysis,
+}
+
+/// Options of `listen`, checked for range.
+#[derive(Debug)]
+pub struct ListenOptions {
+    /// Connect to ports whose names begin so.
+    pub connect: Option<String>,
+    /// End after so many seconds.
+    pub seconds: Option<f64>,
+    /// How it is analysed.
+    pub analysis: Analysis,
+}
+
+/// What both have in common.
+#[derive(Debug)]
+pub struct Analysis {
     /// Preset identifier or layout file.
     pub array: OsString,
     /// Radius in metres for a layout file that holds directions only.
@@ -67,8 +95,6 @@ pub struct Options {
     pub gate_db: f32,
     /// Where the frames go.
     pub frames: Option<PathBuf>,
-    /// Where the picture goes.
-    pub png: Option<PathBuf>,
 }
 
 /// Reads the arguments after the program's name.
@@ -82,17 +108,21 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
             None => Ok(Command::Arrays),
             Some(other) => Err(usage(other.unexpected())),
         },
-        Some(Value(v)) if v == "analyze" => analyze(&mut parser),
-        Some(Value(v)) => Err(format!("expected a command (`analyze` or `arrays`), found `{}`", v.to_string_lossy())),
+        Some(Value(v)) if v == "analyze" => analysis(&mut parser, false),
+        Some(Value(v)) if v == "listen" => analysis(&mut parser, true),
+        Some(Value(v)) => {
+            Err(format!("expected a command (`analyze`, `listen` or `arrays`), found `{}`", v.to_string_lossy()))
+        }
         Some(other) => Err(usage(other.unexpected())),
     }
 }
 
-fn analyze(parser: &mut lexopt::Parser) -> Result<Command, String> {
+/// `analyze`, or `listen` where it is live: the same but for where the sound comes from.
+fn analysis(parser: &mut lexopt::Parser, live: bool) -> Result<Command, String> {
     let usage = |e: lexopt::Error| format!("{e} (see `spherescope --help`)");
-    let (mut input, mut array, mut threshold) = (None, None, None);
-    let mut options = Options {
-        input: PathBuf::new(),
+    let (mut input, mut array, mut threshold, mut png) = (None, None, None, None);
+    let (mut connect, mut seconds) = (None, None);
+    let mut options = Analysis {
         array: OsString::new(),
         radius_m: None,
         engine: Engine::AggRl,
@@ -101,13 +131,12 @@ fn analyze(parser: &mut lexopt::Parser) -> Result<Command, String> {
         threshold: 0.0,
         gate_db: -60.0,
         frames: None,
-        png: None,
     };
     while let Some(argument) = parser.next().map_err(usage)? {
         // The argument borrows the parser, which is asked for values below.
         let long = match argument {
             Short('h') => return Ok(Command::Help),
-            Value(path) if input.is_none() => {
+            Value(path) if input.is_none() && !live => {
                 input = Some(PathBuf::from(path));
                 continue;
             }
@@ -129,14 +158,21 @@ fn analyze(parser: &mut lexopt::Parser) -> Result<Command, String> {
             "threshold" => threshold = Some(decimal("threshold", &value("threshold")?, 0.0, 1.0)? as f32),
             "gate" => options.gate_db = decimal("gate", &value("gate")?, -200.0, 0.0)? as f32,
             "frames" => options.frames = Some(value("frames")?.into()),
-            "png" => options.png = Some(value("png")?.into()),
+            "png" if !live => png = Some(value("png")?.into()),
+            "connect" if live => connect = Some(value("connect")?.to_string_lossy().into_owned()),
+            "seconds" if live => seconds = Some(decimal("seconds", &value("seconds")?, 0.1, 1e9)?),
             _ => return Err(usage(lexopt::Error::UnexpectedOption(format!("--{long}")))),
         }
     }
-    options.input = input.ok_or("analyze: expected an INPUT file, found none (see `spherescope --help`)")?;
-    options.array = array.ok_or("analyze: expected --array ARRAY, found none (see `spherescope --help`)")?;
+    if !live && input.is_none() {
+        return Err("analyze: expected an INPUT file, found none (see `spherescope --help`)".into());
+    }
+    options.array = array.ok_or("expected --array ARRAY, found none (see `spherescope --help`)")?;
     options.threshold = threshold.unwrap_or(options.engine.default_threshold());
-    Ok(Command::Analyze(options))
+    Ok(match input {
+        Some(input) => Command::Analyze(Options { input, png, analysis: options }),
+        None => Command::Listen(ListenOptions { connect, seconds, analysis: options }),
+    })
 }
 
 /// A whole number in a range.
@@ -175,8 +211,16 @@ mod tests {
         ]) else {
             panic!("the contract's own example is refused");
         };
-        assert_eq!((o.engine, o.grid, o.peaks), (Engine::SrpPhat, 512, Some(2)));
-        assert_eq!(o.threshold, Engine::SrpPhat.default_threshold());
+        assert!(o.input.ends_with("in.wav") && o.png.is_some_and(|p| p.ends_with("m.png")));
+        let a = o.analysis;
+        assert_eq!((a.engine, a.grid, a.peaks), (Engine::SrpPhat, 512, Some(2)));
+        assert_eq!(a.threshold, Engine::SrpPhat.default_threshold());
+        let Ok(Command::Listen(o)) =
+            parsed(&["listen", "--array", "ring-6", "--connect", "system:", "--seconds", "2.5"])
+        else {
+            panic!("listen is refused");
+        };
+        assert_eq!((o.connect.as_deref(), o.seconds, o.analysis.grid), (Some("system:"), Some(2.5), 2048));
     }
 
     #[test]
@@ -193,6 +237,11 @@ mod tests {
             (&["analyze", "in.wav", "--array", "a", "--bogus"], &["bogus"]),
             (&["analyze", "in.wav", "extra.wav", "--array", "a"], &["extra.wav"]),
             (&["analyze", "in.wav", "--array"], &["--array", "none"]),
+            (&["analyze", "in.wav", "--array", "a", "--seconds", "1"], &["--seconds"]),
+            (&["listen"], &["--array"]),
+            (&["listen", "in.wav", "--array", "a"], &["in.wav"]),
+            (&["listen", "--array", "a", "--png", "m.png"], &["--png"]),
+            (&["listen", "--array", "a", "--seconds", "0"], &["--seconds", "0.1"]),
         ] {
             let message = parsed(arguments).unwrap_err();
             for part in parts {

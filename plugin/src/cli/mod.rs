@@ -2,6 +2,10 @@
 
 mod analyze;
 mod args;
+#[cfg(unix)]
+mod jack;
+#[cfg(unix)]
+mod listen;
 mod report;
 
 use std::ffi::OsString;
@@ -29,6 +33,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(())
         }
         Command::Analyze(options) => analyze::run(&options),
+        #[cfg(unix)]
+        Command::Listen(options) => listen::run(&options),
+        #[cfg(not(unix))]
+        Command::Listen(_) => Err("listen: expected a system with JACK as on Linux and macOS, found another".into()),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! One instance, from its main thread: widths, activation, parameters, state.
 
 use std::ffi::CStr;
+use std::io::{self, Read, Write};
 
 use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
 use clack_extensions::audio_ports_config::{AudioPortsConfigBuffer, PluginAudioPortsConfig};
@@ -145,6 +146,21 @@ impl Instance {
         Ok(channels)
     }
 
+    /// Whether the main output may have the memory of the main input.
+    ///
+    /// # Errors
+    /// When the ports cannot be read.
+    pub fn works_in_place(&mut self) -> Result<bool> {
+        let (ports, handle) = self.extension::<PluginAudioPorts>("audio ports")?;
+        let mut pairs = [None; 2];
+        for (is_input, pair) in [true, false].into_iter().zip(&mut pairs) {
+            let mut buffer = AudioPortInfoBuffer::new();
+            let info = ports.get(&handle, 0, is_input, &mut buffer).ok_or("the port cannot be read")?;
+            *pair = info.in_place_pair.map(|other| (info.id, other));
+        }
+        Ok(matches!(pairs, [Some((input, to)), Some((output, from))] if to == output && from == input))
+    }
+
     /// Tells the plugin how the host renders; to be said while not active.
     ///
     /// # Errors
@@ -211,6 +227,19 @@ impl Instance {
         Ok(bytes)
     }
 
+    /// As [`Instance::save_state`] and [`Instance::load_state`], where each call of the stream moves at most `piece` bytes: saves, loads
+    /// what `bytes` holds and saves again.
+    ///
+    /// # Errors
+    /// When the plugin cannot save, or refuses the state.
+    pub fn load_and_save_in_pieces(&mut self, bytes: &[u8], piece: usize) -> Result<Vec<u8>> {
+        let (state, handle) = self.extension::<PluginState>("state")?;
+        state.load(&handle, &mut Pieces { inner: bytes, piece })?;
+        let mut saved = Pieces { inner: Vec::new(), piece };
+        state.save(&handle, &mut saved)?;
+        Ok(saved.inner)
+    }
+
     /// Loads a state.
     ///
     /// # Errors
@@ -218,6 +247,18 @@ impl Instance {
     pub fn load_state(&mut self, mut bytes: &[u8]) -> Result<()> {
         let (state, handle) = self.extension::<PluginState>("state")?;
         Ok(state.load(&handle, &mut bytes)?)
+    }
+
+    /// Sends any events while the plugin is not active.
+    ///
+    /// # Errors
+    /// When the plugin has no parameters, or is active.
+    pub fn flush(&mut self, events: &EventBuffer) -> Result<()> {
+        let (params, _) = self.extension::<PluginParams>("parameters")?;
+        let mut handle = self.plugin.inactive_plugin_handle().ok_or("the plugin is active")?;
+        let mut answers = EventBuffer::new();
+        params.flush(&mut handle, &events.as_input(), &mut answers.as_output());
+        Ok(())
     }
 
     /// All parameters with their values.
@@ -274,10 +315,31 @@ impl Instance {
         let parameter =
             parameters.iter().find(|p| p.name == name).ok_or_else(|| format!("there is no parameter {name}"))?;
         let event = ParamValueEvent::new(0, ClapId::new(parameter.id), Pckn::match_all(), value);
-        let (params, _) = self.extension::<PluginParams>("parameters")?;
-        let mut handle = self.plugin.inactive_plugin_handle().ok_or("the plugin is active")?;
-        let (events, mut answers) = ([event], EventBuffer::new());
-        params.flush(&mut handle, &InputEvents::from(&events), &mut OutputEvents::from(&mut answers));
-        Ok(())
+        let mut events = EventBuffer::new();
+        events.push(&event);
+        self.flush(&events)
+    }
+}
+
+/// A stream that moves few bytes a call.
+struct Pieces<T> {
+    inner: T,
+    piece: usize,
+}
+
+impl<T: Read> Read for Pieces<T> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let most = out.len().min(self.piece);
+        self.inner.read(&mut out[..most])
+    }
+}
+
+impl<T: Write> Write for Pieces<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(&bytes[..bytes.len().min(self.piece)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }

@@ -14,6 +14,10 @@
 //! # Ok(()) }
 //! ```
 
+pub use clack_host::events;
+pub use clack_host::prelude::{ClapId, EventBuffer, Pckn, ProcessStatus};
+pub use clack_host::utils::FixedPoint;
+
 mod editor;
 mod handlers;
 mod instance;

@@ -1,7 +1,11 @@
 //! One activation's audio: planar buffers in and out, in blocks of any size.
 
-use clack_host::events::event_types::ParamValueEvent;
+use std::ptr::null_mut;
+
+use clack_host::events::UnknownEvent;
+use clack_host::events::event_types::{ParamValueEvent, TransportEvent};
 use clack_host::prelude::*;
+use clap_sys::audio_buffer::clap_audio_buffer;
 
 use super::handlers::TestHost;
 use crate::Result;
@@ -19,6 +23,8 @@ pub struct Stream {
     events: EventBuffer,
     answers: EventBuffer,
     frames_so_far: u64,
+    transport: Option<TransportEvent>,
+    marks_constant: bool,
 }
 
 impl Stream {
@@ -37,6 +43,8 @@ impl Stream {
             events: EventBuffer::with_capacity(64),
             answers: EventBuffer::with_capacity(64),
             frames_so_far: 0,
+            transport: None,
+            marks_constant: false,
         }
     }
 
@@ -87,6 +95,21 @@ impl Stream {
         self.events.push(&ParamValueEvent::new(0, ClapId::new(id), Pckn::match_all(), value));
     }
 
+    /// Sends any event with the next block; events are to be sent in the order of their times.
+    pub fn send(&mut self, event: &(impl AsRef<UnknownEvent> + ?Sized)) {
+        self.events.push(event);
+    }
+
+    /// From now on each block comes with this transport, or with none: the host then runs freely.
+    pub fn set_transport(&mut self, transport: Option<TransportEvent>) {
+        self.transport = transport;
+    }
+
+    /// From now on, or no longer, input channels whose samples are all alike are marked as constant.
+    pub fn mark_constant_channels(&mut self, mark: bool) {
+        self.marks_constant = mark;
+    }
+
     /// Processes the first frames of the input.
     ///
     /// # Errors
@@ -98,16 +121,19 @@ impl Stream {
     /// As [`Stream::run`], with a guard that lives exactly as long as the plugin's `process` runs.
     ///
     /// # Errors
-    /// When the plugin reports one, or sleeps.
+    /// When the plugin reports one, sleeps, or marks a channel as constant that is not.
     pub fn run_guarded<G>(&mut self, frames: usize, guard: impl FnOnce() -> G) -> Result<ProcessStatus> {
         for channel in &mut self.output {
             channel[..frames].fill(f32::from_bits(UNWRITTEN));
         }
+        let marks = self.marks_constant;
         let inputs = self.input_ports.with_input_buffers([AudioPortBuffer {
             latency: 0,
-            channels: AudioPortBufferType::f32_input_only(
-                self.input.iter_mut().map(|c| InputChannel::variable(&mut c[..frames])),
-            ),
+            channels: AudioPortBufferType::f32_input_only(self.input.iter_mut().map(|c| {
+                let samples = &mut c[..frames];
+                let constant = marks && is_constant(samples);
+                InputChannel::from_buffer(samples, constant)
+            })),
         }]);
         let mut outputs = self.output_ports.with_output_buffers([AudioPortBuffer {
             latency: 0,
@@ -115,14 +141,57 @@ impl Stream {
         }]);
         let events = self.events.as_input();
         let mut answers = self.answers.as_output();
+        let (clock, transport) = (Some(self.frames_so_far), self.transport.as_ref());
         let processor = self.processor.as_started_mut()?;
         let alive = guard();
-        let status = processor.process(&inputs, &mut outputs, &events, &mut answers, Some(self.frames_so_far), None);
+        let status = processor.process(&inputs, &mut outputs, &events, &mut answers, clock, transport);
         drop(alive);
+        let mask = outputs.port_info(0).map(|port| port.constant_mask());
+        self.after_block(frames);
+        for (index, channel) in self.output.iter().enumerate() {
+            let marked = mask.is_some_and(|m| m.is_channel_constant(index as u64));
+            if marked && !is_constant(&channel[..frames]) {
+                return Err(format!("output channel {index} is marked as constant, and is not").into());
+            }
+        }
+        Ok(status?)
+    }
+
+    /// As [`Stream::run`], with each output channel in the memory of its input channel, as hosts do that save memory.
+    ///
+    /// # Errors
+    /// When the plugin reports one, or sleeps.
+    pub fn run_in_place(&mut self, frames: usize) -> Result<ProcessStatus> {
+        for (input, output) in self.input.iter().zip(&mut self.output) {
+            output[..frames].copy_from_slice(&input[..frames]);
+        }
+        let mut channels: Vec<*mut f32> = self.output.iter_mut().map(|c| c[..frames].as_mut_ptr()).collect();
+        let buffer = clap_audio_buffer {
+            data32: channels.as_mut_ptr(),
+            data64: null_mut(),
+            channel_count: channels.len() as u32,
+            latency: 0,
+            constant_mask: 0,
+        };
+        let (inputs, mut outputs) = ([buffer], [buffer]);
+        // SAFETY: each pointer is to `frames` samples that live, and are touched by nobody else, until `process` has returned.
+        let (inputs, mut outputs) = unsafe {
+            let inputs = InputAudioBuffers::from_raw_buffers(&inputs, frames as u32);
+            (inputs, OutputAudioBuffers::from_raw_buffers(&mut outputs, frames as u32))
+        };
+        let events = self.events.as_input();
+        let mut answers = self.answers.as_output();
+        let (clock, transport) = (Some(self.frames_so_far), self.transport.as_ref());
+        let processor = self.processor.as_started_mut()?;
+        let status = processor.process(&inputs, &mut outputs, &events, &mut answers, clock, transport);
+        self.after_block(frames);
+        Ok(status?)
+    }
+
+    fn after_block(&mut self, frames: usize) {
         self.events.clear();
         self.answers.clear();
         self.frames_so_far += frames as u64;
-        Ok(status?)
     }
 
     /// Compares the last block's output with its input, bit by bit.
@@ -145,4 +214,8 @@ impl Stream {
         }
         Ok(())
     }
+}
+
+fn is_constant(samples: &[f32]) -> bool {
+    samples.iter().all(|x| x.to_bits() == samples[0].to_bits())
 }

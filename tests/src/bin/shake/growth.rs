@@ -103,6 +103,14 @@ impl Growth {
         self.verdict().map(|()| Some(usage))
     }
 
+    /// What all windows since the warm-up have left behind; none where there were none, or nothing is watched.
+    pub fn windows_in_words(&self) -> Option<String> {
+        let (most, last) = (self.most?, self.after.last()?);
+        let windows = self.windows[1] - self.windows[0];
+        let kib = 1024.0 * (last.heap_mib - most.heap_mib) / f64::from(windows);
+        (windows > 0).then(|| format!("{windows} windows since the warm-up, and {kib:.0} KiB of heap more for each"))
+    }
+
     fn verdict(&self) -> Result<()> {
         let (Some(most), Some(last)) = (&self.most, self.after.last()) else { return Ok(()) };
         let newest = &self.after[self.after.len().saturating_sub(LOOKS)..];
@@ -186,6 +194,15 @@ mod tests {
         assert!(verdict(&[large, usage(110.0, 5, 10), large]).is_ok(), "one small one among the last is enough");
         assert!(verdict(&[large; 3]).unwrap_err().to_string().contains("200 MiB"));
         assert!(verdict(&[Usage { heap_mib: 15.0, ..usage(100.0, 5, 10) }; 3]).is_err());
+    }
+
+    #[test]
+    fn what_windows_leave_behind_is_told_for_each() {
+        let mut growth =
+            Growth { most: Some(usage(100.0, 5, 10)), after: vec![usage(120.0, 5, 10)], windows: [10, 10] };
+        assert_eq!(growth.windows_in_words(), None);
+        growth.windows[1] = 30;
+        assert!(growth.windows_in_words().unwrap().starts_with("20 windows since the warm-up, and 102 KiB"));
     }
 
     #[test]

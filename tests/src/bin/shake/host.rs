@@ -81,6 +81,9 @@ pub fn run(options: &Options) -> Result<()> {
             shaker.host = Some(ClapHost::load(&options.bundle)?);
         }
     }
+    if let Some(words) = growth.windows_in_words() {
+        println!("{NOTE}{words}");
+    }
     let (took, call) = shaker.slowest;
     println!("{NOTE}slowest call: {:.2} s for {call}", took.as_secs_f64());
     Ok(())
@@ -223,7 +226,7 @@ impl Shaker {
             return Ok(what);
         }
         if self.rng.random_bool(0.6) {
-            let width = self.rng.random_range(2..=64);
+            let width = self.rng.random_range(1..=64);
             self.say(name, format!("select {width} channels"));
             self.tracks[at].instance.select_width(width)?;
         }
