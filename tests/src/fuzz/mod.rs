@@ -183,7 +183,7 @@ fn shape(answer: &Answer) -> String {
     let is_quote = |c: char| matches!(c, '"' | '`' | '“' | '”' | '\'');
     let (begin, end) = match (text.find(is_quote), text.rfind(is_quote)) {
         (Some(first), Some(last)) => (&text[..first], &text[last..]),
-        _ => (text, ""),
+        _ => (text.as_str(), ""),
     };
     let words = begin.chars().chain(end.chars()).filter(|c| c.is_ascii_alphabetic() || *c == ' ');
     std::iter::once('-').chain(words.take(80)).collect()
