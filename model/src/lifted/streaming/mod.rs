@@ -1,7 +1,7 @@
 //! The lifted network for live sound: the numbers of [`Lifted`], computed without tensors.
 //!
 //! [`Lifted`] says what the network is, and learns. What is here runs it: weights laid out once, nothing allocated from chunk to chunk,
-//! one thread, and the loops of [`kernels`] for the vectors that the processor has. A test holds both to the same results.
+//! one thread, and loops written for the vectors that the processor has. A test holds both to the same results.
 //!
 //! Two things are cheaper than the definition and equal to it:
 //! - A Fibonacci lattice of even length looks the same after half a turn about one horizontal axis. Seen from that axis every harmonic
