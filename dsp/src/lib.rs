@@ -18,6 +18,7 @@ pub mod layout_file;
 pub mod nudft;
 pub mod peaks;
 pub mod presets;
+pub mod region;
 pub mod steered;
 pub mod tracker;
 
@@ -27,4 +28,5 @@ pub use direction::{Direction, Rotation};
 pub use front_end::{FrontEnd, FrontEndError, SampleRate};
 pub use grid::Grid;
 pub use peaks::{Peak, PeakFinder, PeakOptions};
+pub use region::Region;
 pub use tracker::{Track, Tracker, TrackerOptions};

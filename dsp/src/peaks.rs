@@ -2,6 +2,7 @@
 
 use crate::direction::{Direction, cross, dot, norm};
 use crate::grid::Grid;
+use crate::region::{Region, cell_rad};
 
 /// A maximum of a spatial spectrum.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +36,8 @@ impl Default for PeakOptions {
 #[derive(Clone, Debug)]
 pub struct PeakFinder {
     directions: Vec<Direction>,
+    /// Where peaks may lie, `[D]`.
+    inside: Vec<bool>,
     /// Start of each direction's neighbours in `neighbours`, `[D + 1]`.
     starts: Vec<u32>,
     neighbours: Vec<u32>,
@@ -44,8 +47,14 @@ impl PeakFinder {
     /// Prepares a grid: neighbours are all directions within 1.7 times the side of a cell of an even grid of this size, which on
     /// a Fibonacci grid are the six to nine around each direction.
     pub fn new(grid: &Grid) -> Self {
+        Self::in_region(grid, grid.len(), &Region::Sphere)
+    }
+
+    /// Prepares the grid that [`Region::grid`] makes of a sphere of `whole` directions: peaks lie in the region only.
+    pub fn in_region(grid: &Grid, whole: usize, region: &Region) -> Self {
         let directions = grid.directions().to_vec();
-        let reach_rad = 1.7 * (4.0 * std::f64::consts::PI / grid.len() as f64).sqrt();
+        let inside = directions.iter().map(|d| region.holds(d)).collect();
+        let reach_rad = 1.7 * cell_rad(whole.max(1));
         let min_cosine = reach_rad.min(std::f64::consts::PI).cos();
         let mut by_z: Vec<u32> = (0..directions.len() as u32).collect();
         by_z.sort_by(|&a, &b| directions[a as usize].unit()[2].total_cmp(&directions[b as usize].unit()[2]));
@@ -70,7 +79,7 @@ impl PeakFinder {
             neighbours.extend(list);
             starts.push(neighbours.len() as u32);
         }
-        Self { directions, starts, neighbours }
+        Self { directions, inside, starts, neighbours }
     }
 
     /// The peaks of `spectrum` `[D]`, best first. Values that are not finite never win.
@@ -78,7 +87,8 @@ impl PeakFinder {
     /// Local maxima come first; where they are fewer than `max_peaks` no others are invented.
     pub fn find(&self, spectrum: &[f32], options: &PeakOptions) -> Vec<Peak> {
         let mut candidates: Vec<usize> = (0..self.directions.len().min(spectrum.len()))
-            .filter(|&i| spectrum[i].is_finite() && spectrum[i] >= options.threshold && self.is_maximum(spectrum, i))
+            .filter(|&i| self.inside[i] && spectrum[i].is_finite() && spectrum[i] >= options.threshold)
+            .filter(|&i| self.is_maximum(spectrum, i))
             .collect();
         candidates.sort_by(|&a, &b| spectrum[b].total_cmp(&spectrum[a]).then(a.cmp(&b)));
         self.pick(Vec::new(), candidates, spectrum, options)
@@ -92,8 +102,9 @@ impl PeakFinder {
         if chosen.len() >= options.max_peaks {
             return chosen;
         }
-        let mut rest: Vec<usize> =
-            (0..self.directions.len().min(spectrum.len())).filter(|&i| spectrum[i].is_finite()).collect();
+        let mut rest: Vec<usize> = (0..self.directions.len().min(spectrum.len()))
+            .filter(|&i| self.inside[i] && spectrum[i].is_finite())
+            .collect();
         rest.sort_by(|&a, &b| spectrum[b].total_cmp(&spectrum[a]).then(a.cmp(&b)));
         self.pick(chosen, rest, spectrum, &options)
     }
@@ -247,5 +258,27 @@ mod tests {
                 assert!(grid.directions()[a.index].angle_to_deg(&grid.directions()[b.index]) >= 10.0);
             }
         }
+    }
+
+    #[test]
+    fn a_region_s_edge_is_no_peak_and_peaks_inside_are_where_they_were() {
+        let region = Region::Window { azimuth_deg: 0.0, width_deg: 80.0, elevations_deg: [-30.0, 50.0] };
+        let (whole, part) = (Grid::fibonacci(2048).unwrap(), region.grid(2048).unwrap());
+        // One source inside, a louder one outside, whose slope rises towards the edge.
+        let [inside, outside] = [(10.0, 5.0), (75.0, 0.0)].map(|(az, el)| Direction::from_degrees(az, el).unwrap());
+        let heard = |grid: &Grid| -> Vec<f32> {
+            let lobe = |d: &Direction, to: &Direction, h: f64, w: f64| h * (-d.angle_to_deg(to) / w).exp();
+            let value = |d: &Direction| lobe(d, &inside, 0.6, 12.0) + lobe(d, &outside, 1.0, 40.0);
+            grid.directions().iter().map(|d| value(d) as f32).collect()
+        };
+        let options = PeakOptions { max_peaks: 1, ..PeakOptions::default() };
+        let of_part = PeakFinder::in_region(&part, 2048, &region).find(&heard(&part), &PeakOptions::default());
+        assert_eq!(of_part.len(), 1, "{of_part:?}");
+        let of_whole = PeakFinder::new(&whole).find(&heard(&whole), &PeakOptions::default());
+        let same = of_whole.iter().find(|p| region.holds(&p.direction)).unwrap();
+        assert!(of_part[0].direction.angle_to_deg(&same.direction) < 1e-6 && of_part[0].score == same.score);
+        // The loudest is outside and takes nobody's place.
+        let first = PeakFinder::in_region(&part, 2048, &region).find(&heard(&part), &options);
+        assert_eq!(first, of_part);
     }
 }

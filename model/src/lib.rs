@@ -5,6 +5,7 @@
 //! same space (Gridnet), and scores directions by the inner product. One set of weights serves any array and any grid.
 
 pub mod augeonet;
+pub mod band;
 pub mod config;
 pub mod evidence;
 mod layers;
@@ -15,6 +16,7 @@ pub mod ops;
 pub mod paper;
 pub mod parameter;
 
+pub use band::Band;
 pub use localizer::{
     Engine, Localizer, LocalizerError, LocalizerFrame, LocalizerSettings, SPEED_OF_SOUND_M_S, TRAINED_APERTURE_M,
 };

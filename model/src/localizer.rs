@@ -9,6 +9,7 @@ use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{FrontEnd, FrontEndError, Grid, MicArray, SampleRate};
 
+use crate::band::Band;
 use crate::lifted::streaming::probabilities;
 use crate::network::{ArrayEncoding, GridEncoding, Network, NetworkError, Spectra, StreamState};
 
@@ -78,6 +79,8 @@ pub struct LocalizerSettings {
     pub chunk_frames: usize,
     /// Frames below this level, in dBFS, count as silence.
     pub gate_db: f32,
+    /// The frequencies that the engine listens to; at least one of the network's bins lies in it.
+    pub band: Band,
 }
 
 impl LocalizerSettings {
@@ -90,6 +93,7 @@ impl LocalizerSettings {
             speed_of_sound_m_s: SPEED_OF_SOUND_M_S,
             chunk_frames: 1,
             gate_db: -60.0,
+            band: Band::ALL,
         }
     }
 }
@@ -223,6 +227,7 @@ impl Localizer {
                 found: settings.chunk_frames as f64,
             });
         }
+        check_band(&network, settings.band)?;
         let front_end = FrontEnd::new(rate, network.timing(), network.frequencies_hz(), &settings.array)?;
         let engine = EngineState::new(&network, &settings)?;
         Ok(Self { network, settings, rate, front_end, engine, pending: Pending::default(), spectrum: Vec::new() })
@@ -289,7 +294,24 @@ impl Localizer {
             let settings = LocalizerSettings { engine, ..self.settings.clone() };
             self.engine = EngineState::new(&self.network, &settings)?;
             self.settings = settings;
+            // Engines take their frames in different forms.
+            self.pending.clear();
         }
+        Ok(())
+    }
+
+    /// Changes the frequencies that the engine listens to. Frames that waited for their chunk are let go; nothing else is forgotten.
+    ///
+    /// # Errors
+    /// [`LocalizerError::Setting`] for a band without a bin, [`LocalizerError::Network`]; the old band stays then.
+    pub fn set_band(&mut self, band: Band) -> Result<(), LocalizerError> {
+        check_band(&self.network, band)?;
+        let settings = LocalizerSettings { band, ..self.settings.clone() };
+        if let EngineState::SrpPhat { .. } = &self.engine {
+            self.engine = EngineState::new(&self.network, &settings)?;
+        }
+        self.settings = settings;
+        self.pending.clear();
         Ok(())
     }
 
@@ -324,7 +346,12 @@ impl Localizer {
         let Self { network: _, settings, rate, front_end, engine, pending, spectrum } = self;
         let mut outcome = Ok(());
         front_end.push(bus, &mut |frame| {
-            pending.phat.extend_from_slice(frame.phat);
+            let bins = self.network.frequencies_hz();
+            match settings.engine {
+                // The network weighs bins by what they hold: one without phases counts for nothing.
+                Engine::AggRl => settings.band.append_silenced(bins, frame.phat, &mut pending.phat),
+                Engine::SrpPhat => settings.band.append_kept(bins, frame.phat, &mut pending.phat),
+            }
             pending.power.extend_from_slice(frame.power);
             pending.frames.push((frame.index, frame.end_frames, frame.level_db));
             if pending.frames.len() >= settings.chunk_frames && outcome.is_ok() {
@@ -343,6 +370,17 @@ impl Localizer {
     }
 }
 
+fn check_band(network: &Network, band: Band) -> Result<(), LocalizerError> {
+    if band.kept(network.frequencies_hz()).is_empty() {
+        return Err(LocalizerError::Setting {
+            name: "highest frequency of the band in Hz",
+            expected: "at least one of the network's frequencies in the band",
+            found: band.high_hz,
+        });
+    }
+    Ok(())
+}
+
 impl EngineState {
     fn new(network: &Network, settings: &LocalizerSettings) -> Result<Self, LocalizerError> {
         Ok(match settings.engine {
@@ -355,7 +393,7 @@ impl EngineState {
                 steering: SteeredResponse::new(
                     &settings.array,
                     settings.grid.directions(),
-                    network.frequencies_hz(),
+                    &settings.band.kept(network.frequencies_hz()),
                     settings.speed_of_sound_m_s,
                 ),
                 scratch: SteeredScratch::default(),

@@ -49,14 +49,23 @@ impl Hands {
         Ok(())
     }
 
+    /// Moves the mouse to a place in the window, in pixels from its upper left.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn point(&self, x: f32, y: f32) -> Result<()> {
+        let at = self.connection.translate_coordinates(self.window, self.root, x as i16, y as i16)?.reply()?;
+        self.event(MOTION_NOTIFY_EVENT, 0, at.dst_x, at.dst_y)?;
+        thread::sleep(3 * PAUSE);
+        Ok(())
+    }
+
     /// Moves the mouse to a place in the window, in pixels from its upper left, and clicks.
     ///
     /// # Errors
     /// When the server refuses.
     pub fn click(&self, x: f32, y: f32) -> Result<()> {
-        let at = self.connection.translate_coordinates(self.window, self.root, x as i16, y as i16)?.reply()?;
-        self.event(MOTION_NOTIFY_EVENT, 0, at.dst_x, at.dst_y)?;
-        thread::sleep(3 * PAUSE);
+        self.point(x, y)?;
         self.event(BUTTON_PRESS_EVENT, 1, 0, 0)?;
         self.event(BUTTON_RELEASE_EVENT, 1, 0, 0)?;
         // Without a window manager nobody else gives the keyboard to a window.
