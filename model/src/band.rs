@@ -27,12 +27,18 @@ impl Band {
 
     /// Appends one frame's phase-transformed spectra `[C][K]` flattened without the bins outside the band, `[C][K']`.
     pub(crate) fn append_kept(&self, frequencies_hz: &[f64], phat: &[Complex32], out: &mut Vec<Complex32>) {
+        if *self == Self::ALL {
+            return out.extend_from_slice(phat);
+        }
         let bins = frequencies_hz.iter().cycle();
         out.extend(phat.iter().zip(bins).filter(|(_, f)| self.holds(**f)).map(|(x, _)| x));
     }
 
     /// Appends one frame's phase-transformed spectra `[C][K]` flattened with the bins outside the band silent.
     pub(crate) fn append_silenced(&self, frequencies_hz: &[f64], phat: &[Complex32], out: &mut Vec<Complex32>) {
+        if *self == Self::ALL {
+            return out.extend_from_slice(phat);
+        }
         let bins = frequencies_hz.iter().cycle();
         out.extend(phat.iter().zip(bins).map(|(x, f)| if self.holds(*f) { *x } else { Complex32::default() }));
     }
