@@ -1,17 +1,20 @@
 //! One instance's analysis: takes the worker's blocks, drives the localizer with the session's settings, and publishes snapshots.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use spherescope_dsp::{
-    Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions, Track, Tracker, TrackerOptions,
+    Block, BlockReader, Grid, MicArray, Peak, PeakFinder, PeakOptions, Region, Track, Tracker, TrackerOptions,
 };
-use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings};
-use spherescope_view::{Health, Other, Snapshot};
+use spherescope_model::{Band, Engine, Localizer, LocalizerFrame, LocalizerSettings};
+use spherescope_view::{Health, OscState, Other, Recording, Snapshot, osc_address};
 
 use crate::examination::Examination;
 use crate::frame_log::FrameLog;
 use crate::meters::{Levels, Load};
+use crate::osc::OscSender;
+use crate::outgoing::RecordingOrder;
 use crate::params::SpherescopeParams;
 use crate::shared::Shared;
 use crate::worker::Bus;
@@ -33,6 +36,8 @@ const CHUNK_FRAMES: [usize; 2] = [1, 4];
 /// Share of one core from which, and below which, the analysis counts as hard pressed, and as at ease again.
 const PRESSED: [f32; 2] = [0.6, 0.3];
 
+/// How long a failure of OSC is shown.
+const FAILURE_FOR: Duration = Duration::from_secs(1);
 /// How long a message about skipped audio stays.
 const SKIP_MESSAGE_FOR: Duration = Duration::from_secs(2);
 
@@ -41,6 +46,8 @@ const SKIP_MESSAGE_FOR: Duration = Duration::from_secs(2);
 struct Plan {
     layout_generation: u64,
     grid_size: usize,
+    region: Region,
+    band: Band,
     engine: Engine,
     /// Whether the other engine runs beside.
     compare: bool,
@@ -54,6 +61,8 @@ impl Plan {
         Self {
             layout_generation: params.session.layout_generation(),
             grid_size: params.grid_size.value().unsigned_abs() as usize,
+            region: params.region(),
+            band: params.band(),
             engine: params.engine.value().into(),
             // Two spectra are for the eye alone.
             compare: params.compare.value() && shared.editor_open(),
@@ -73,6 +82,12 @@ pub(crate) struct Analysis {
     /// The layout doctor, while a window is open to read what it finds.
     examination: Option<Examination>,
     /// What `localizer` was made for, or could not be made for.
+    /// The wishes for what goes out, as last looked at.
+    outgoing_generation: Option<u64>,
+    /// Where directions go.
+    osc: Option<OscSender>,
+    /// When they last failed to.
+    osc_failed: Option<Instant>,
     plan: Option<Plan>,
     /// Why there is no localizer.
     obstacle: Option<String>,
@@ -101,8 +116,11 @@ impl Analysis {
             engine: before.engine,
             array: before.array.clone(),
             grid: before.grid.clone(),
+            region: before.region,
+            built: None,
             finder: PeakFinder::new(&before.grid),
             log,
+            recording: None,
             log_error: None,
             base: 0,
             end: 0,
@@ -121,6 +139,9 @@ impl Analysis {
             second: None,
             examination: None,
             plan: None,
+            outgoing_generation: None,
+            osc: None,
+            osc_failed: None,
             obstacle: None,
             failure: None,
             skipped: None,
@@ -141,6 +162,18 @@ impl Analysis {
         self.results.log.is_some()
     }
 
+    /// Whether a log or a recording is written: then the last blocks count.
+    pub fn writing(&self) -> bool {
+        self.logging() || self.results.recording.is_some()
+    }
+
+    /// Ends what goes out, as nobody wants it any more.
+    pub fn let_go(&mut self) {
+        self.outgoing_generation = None;
+        self.osc = None;
+        self.results.recording = None;
+    }
+
     /// Shows an error of the log until the end of the activation.
     pub fn set_log_error(&mut self, error: String) {
         self.results.log_error = Some(error);
@@ -157,6 +190,7 @@ impl Analysis {
     /// Takes the next block, if there is one, and publishes when it is time. Returns whether there was a block.
     pub fn step(&mut self, reader: &mut BlockReader) -> bool {
         let begin = Instant::now();
+        self.follow_wishes();
         let rebuilt = self.follow_settings();
         if !self.bus.offline {
             let skipped = self.skip_backlog(reader);
@@ -180,7 +214,7 @@ impl Analysis {
         {
             self.failure = Some(error.to_string());
         }
-        self.results.flush_log();
+        self.results.flush_logs();
     }
 
     /// Publishes what there is now.
@@ -211,6 +245,7 @@ impl Analysis {
             engine: results.engine,
             array: results.array.clone(),
             grid: results.grid.clone(),
+            region: results.region,
             spectrum: results.spectrum.clone(),
             peaks: results.peaks(),
             other: results.other(),
@@ -221,6 +256,7 @@ impl Analysis {
             doctor_heard_s: self.examination.as_ref().map_or(0.0, Examination::heard_s),
             health: Health { message: self.message(now), ..health },
         };
+        self.send(&snapshot);
         self.shared.publish(snapshot);
     }
 
@@ -233,8 +269,61 @@ impl Analysis {
         }
     }
 
+    /// Takes a snapshot to whoever is outside.
+    fn send(&mut self, snapshot: &Snapshot) {
+        let outgoing = self.shared.params.session.outgoing();
+        if let Some(osc) = &mut self.osc {
+            match osc.send(snapshot.t_s, snapshot.active, &snapshot.tracks) {
+                Ok(()) if self.osc_failed.is_none_or(|at| at.elapsed() > FAILURE_FOR) => {
+                    outgoing.tell_osc(OscState::Sending { bundles: osc.bundles });
+                }
+                // A receiver that is not there is heard of at every second bundle only.
+                Ok(()) => {}
+                Err(why) => {
+                    self.osc_failed = Some(Instant::now());
+                    outgoing.tell_osc(OscState::Failed(why));
+                }
+            }
+        }
+        if let Some((log, order)) = &self.results.recording {
+            outgoing.tell_recording(Recording::On { path: order.path.display().to_string(), frames: log.frames });
+        }
+    }
+
+    /// Opens and closes what the user wants to go out.
+    fn follow_wishes(&mut self) {
+        let shared = self.shared.clone();
+        let outgoing = shared.params.session.outgoing();
+        let generation = outgoing.generation();
+        if self.outgoing_generation.replace(generation) == Some(generation) {
+            return;
+        }
+        (self.osc, self.osc_failed) = (None, None);
+        outgoing.tell_osc(OscState::Off);
+        if let Some(target) = outgoing.osc_target() {
+            let opened = osc_address(&target).and_then(|address| OscSender::open(address).map_err(|e| e.to_string()));
+            match opened {
+                Ok(osc) => self.osc = Some(osc),
+                Err(why) => outgoing.tell_osc(OscState::Failed(format!("OSC to {target}: {why}"))),
+            }
+        }
+        let wanted = outgoing.recording();
+        if let (Some(wanted), Some((_, running))) = (&wanted, &self.results.recording)
+            && Arc::ptr_eq(wanted, running)
+        {
+            return;
+        }
+        self.results.recording = None;
+        if let Some(order) = wanted {
+            match FrameLog::record(&order.path, order.begun.swap(true, Ordering::AcqRel)) {
+                Ok(log) => self.results.recording = Some((log, order)),
+                Err(e) => outgoing.tell_recording(Recording::Failed(cannot_write(&order, &e))),
+            }
+        }
+    }
+
     fn publish_when_due(&mut self, reader: &BlockReader) {
-        let quick = self.results.fresh && self.shared.editor_open();
+        let quick = self.results.fresh && (self.osc.is_some() || self.shared.editor_open());
         if self.published.elapsed() >= if quick { PUBLISH_EVERY } else { IDLE_PUBLISH_EVERY } {
             self.publish((reader.pending() * self.block_frames) as u64, reader.dropped_blocks());
         }
@@ -273,9 +362,10 @@ impl Analysis {
     fn build(&mut self, before: Option<Plan>, plan: Plan) -> Result<(), String> {
         let layout = self.shared.params.session.layout();
         let results = &mut self.results;
-        if results.grid.len() != plan.grid_size {
-            results.grid = Arc::new(Grid::fibonacci(plan.grid_size).map_err(|e| e.to_string())?);
-            results.finder = PeakFinder::new(&results.grid);
+        if results.built != Some((plan.grid_size, plan.region)) {
+            results.grid = Arc::new(plan.region.grid(plan.grid_size).map_err(|e| e.to_string())?);
+            results.finder = PeakFinder::in_region(&results.grid, plan.grid_size, &plan.region);
+            (results.region, results.built) = (plan.region, Some((plan.grid_size, plan.region)));
             results.forget();
         }
         results.engine = plan.engine;
@@ -299,7 +389,10 @@ impl Analysis {
                     localizer.set_array(array).map_err(|e| e.to_string())?;
                     results.tracker.reset();
                 }
-                if before.grid_size != plan.grid_size {
+                if before.band != plan.band {
+                    localizer.set_band(plan.band).map_err(|e| e.to_string())?;
+                }
+                if (before.grid_size, before.region) != (plan.grid_size, plan.region) {
                     localizer.set_grid(results.grid.clone()).map_err(|e| e.to_string())?;
                 }
             }
@@ -307,6 +400,7 @@ impl Analysis {
                 let settings = LocalizerSettings {
                     engine: plan.engine,
                     gate_db: self.shared.params.gate_db.value(),
+                    band: plan.band,
                     ..LocalizerSettings::new(array, results.grid.clone())
                 };
                 self.localizer = Some(Localizer::new(self.bus.sample_rate_hz, settings).map_err(|e| e.to_string())?);
@@ -415,9 +509,15 @@ struct Results {
     /// The array as analysed.
     array: Arc<MicArray>,
     grid: Arc<Grid>,
+    /// Where sources are looked for.
+    region: Region,
+    /// Size of the whole sphere's grid and region that `grid` was made for; none before the first.
+    built: Option<(usize, Region)>,
     /// Prepared for `grid`.
     finder: PeakFinder,
     log: Option<FrameLog>,
+    /// What the user records.
+    recording: Option<(FrameLog, Arc<RecordingOrder>)>,
     log_error: Option<String>,
     /// Frame of the activation at which the localizer's time is 0.
     base: u64,
@@ -457,7 +557,7 @@ impl Results {
         self.changed = Instant::now();
         let t_s = end as f64 / self.sample_rate_hz;
         let due = t_s - self.tracked_s >= TRACK_EVERY_S - 0.5 * step_s;
-        if !due && self.log.is_none() {
+        if !due && self.log.is_none() && self.recording.is_none() {
             return;
         }
         let peaks = self.peaks();
@@ -470,6 +570,19 @@ impl Results {
         {
             self.log_error = Some(format!("the log cannot be written: {error}"));
             self.log = None;
+        }
+        let failed = self.recording.as_mut().and_then(|(log, order)| {
+            let written = log.frame(t_s, self.active, self.engine, &peaks);
+            written.err().map(|e| cannot_write(order, &e))
+        });
+        self.recording_failed(failed);
+    }
+
+    /// Ends a recording that cannot go on.
+    fn recording_failed(&mut self, why: Option<String>) {
+        if let Some(why) = why {
+            self.recording = None;
+            self.params.session.outgoing().tell_recording(Recording::Failed(why));
         }
     }
 
@@ -504,11 +617,20 @@ impl Results {
         self.tracker.reset();
     }
 
-    fn flush_log(&mut self) {
+    fn flush_logs(&mut self) {
+        let flushed =
+            |(log, order): &mut (FrameLog, Arc<RecordingOrder>)| log.flush().err().map(|e| cannot_write(order, &e));
+        let failed = self.recording.as_mut().and_then(flushed);
+        self.recording_failed(failed);
         if let Some(Err(error)) = self.log.as_mut().map(FrameLog::flush) {
             self.log_error = Some(format!("the log cannot be written: {error}"));
         }
     }
+}
+
+/// Why a recording has ended.
+fn cannot_write(order: &RecordingOrder, error: &std::io::Error) -> String {
+    format!("{}: cannot be written: {error}", order.path.display())
 }
 
 /// The peaks to show: none below the gate, none below the threshold.
@@ -635,5 +757,47 @@ mod tests {
         }
         analysis.publish(0, reader.dropped_blocks());
         assert_eq!(shared.snapshot.load().health.message, None);
+    }
+
+    #[test]
+    fn a_source_is_found_inside_the_region_only_and_a_band_without_a_bin_is_said() {
+        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
+        set(&shared, "engine", "SRP-PHAT");
+        set(&shared, "threshold", "0.2");
+        let bus = Bus { channels: 4, sample_rate_hz: 48_000.0, max_host_frames: 256, offline: true };
+        let (mut writer, mut reader) = block_pool(4, 256, 400);
+        let mut analysis = Analysis::new(shared.clone(), bus, None);
+        let from = Direction::from_degrees(40.0, 10.0).unwrap();
+        let mut after = || {
+            play(&mut writer, &shared, from, 0.5);
+            while analysis.step(&mut reader) {}
+            analysis.publish(0, 0);
+            shared.snapshot.load_full()
+        };
+        let whole = after();
+        assert_eq!((whole.region, whole.grid.len()), (Region::Sphere, 2048));
+        set(&shared, "region", "Front");
+        let front = after();
+        assert!(front.grid.len() < 1300 && front.spectrum.len() == front.grid.len());
+        assert!(front.peaks[0].direction.angle_to_deg(&whole.peaks[0].direction) < 0.1);
+        set(&shared, "region", "Window");
+        set(&shared, "region_azimuth_deg", "-120°");
+        let window = after();
+        assert!(window.grid.len() < 700, "{}", window.grid.len());
+        assert!(window.peaks.iter().all(|p| window.region.holds(&p.direction)), "{:?}", window.peaks);
+        set(&shared, "region", "Whole sphere");
+        set(&shared, "band_low_hz", "400 Hz");
+        set(&shared, "band_high_hz", "3000 Hz");
+        let band = after();
+        assert!(band.peaks[0].direction.angle_to_deg(&whole.peaks[0].direction) < 8.0, "{:?}", band.peaks);
+        set(&shared, "band_high_hz", "401 Hz");
+        let none = after();
+        assert!(
+            none.peaks.is_empty() && none.health.message.as_deref().is_some_and(|m| m.contains("band")),
+            "{:?}",
+            none.health
+        );
+        set(&shared, "band_high_hz", "8000 Hz");
+        assert!(!after().peaks.is_empty());
     }
 }

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::{Color32, RichText};
@@ -16,11 +17,14 @@ use nice_plug_egui::baseview::{HandlerError, WindowSize};
 use nice_plug_egui::{EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, create_egui_editor};
 use spherescope_dsp::presets::{self, Preset};
 use spherescope_model::Engine;
-use spherescope_view::{Action, Gesture, ParamChange, ParamId, ParamValues, ViewInput, ViewState};
+use spherescope_view::{Action, Gesture, Outputs, ParamChange, ParamId, ParamValues, RegionKind, ViewInput, ViewState};
 
+use crate::backdrops::Backdrops;
 use crate::closing::{self, JoinedHandle, JoinedWindow, ThreadMark};
 use crate::layout_files::LayoutFiles;
+use crate::outgoing::OscChoice;
 use crate::params::{MAX_LAYOUT_REVISION, SpherescopeParams};
+use crate::picture_files;
 use crate::session::MIN_WINDOW;
 use crate::shared::Shared;
 use crate::worker::panic_text;
@@ -94,6 +98,10 @@ struct App {
     presets: Vec<Preset>,
     /// Files that the user reads and writes.
     files: LayoutFiles,
+    /// What became of the last picture that was saved.
+    saved: Option<Result<String, String>>,
+    /// The picture behind the map.
+    backdrops: Backdrops,
     /// Set when the view has panicked: drawn in its place until the window is opened anew.
     broken: Option<String>,
     /// What the window's thread holds until its end.
@@ -103,7 +111,7 @@ struct App {
 impl App {
     fn new(shared: Arc<Shared>, mark: ThreadMark) -> Self {
         let view_generation = shared.params.session.view_generation();
-        let view = shared.params.session.view();
+        let view = view_of(&shared);
         Self {
             shared,
             gui: None,
@@ -111,6 +119,8 @@ impl App {
             view_generation,
             presets: Vec::new(),
             files: LayoutFiles::default(),
+            saved: None,
+            backdrops: Backdrops::default(),
             broken: None,
             mark,
         }
@@ -129,10 +139,19 @@ impl App {
         let generation = session.view_generation();
         if generation != self.view_generation {
             self.view_generation = generation;
-            self.view = session.view();
+            self.view = view_of(&self.shared);
         }
         let (snapshot, layout, refusal) =
             (self.shared.snapshot.load_full(), session.layout(), session.layout_refusal());
+        let shared = self.shared.clone();
+        let backdrop = self.backdrops.follow(&self.view.backdrop.path, move || shared.repaint.request_repaint());
+        let outgoing = session.outgoing();
+        let outputs = Outputs {
+            osc_target: outgoing.osc().target.clone(),
+            osc: outgoing.osc_state(),
+            recording: outgoing.recording_state(),
+            saved: self.saved.clone(),
+        };
         let input = ViewInput {
             snapshot: &snapshot,
             presets: &self.presets,
@@ -140,6 +159,8 @@ impl App {
             params: values_of(&self.shared.params),
             opened: self.files.last(),
             layout_error: refusal.as_deref().map(String::as_str),
+            backdrop,
+            outputs: &outputs,
         };
         let actions = spherescope_view::draw(ui, &mut self.view, &input);
         session.set_view(&self.view);
@@ -147,6 +168,9 @@ impl App {
             let setter = gui.param_setter();
             for action in actions {
                 self.files.perform(&action);
+                if let Action::WritePicture { path, size, rgb } = &action {
+                    self.saved = Some(picture_files::write(Path::new(path), *size, rgb));
+                }
                 perform(&action, &self.shared.params, &setter);
             }
         }
@@ -183,6 +207,13 @@ impl NiceEguiApp for App {
     }
 }
 
+/// The view as it was saved, with what was heard before.
+fn view_of(shared: &Shared) -> ViewState {
+    let mut view = shared.params.session.view();
+    view.resume(shared.history());
+    view
+}
+
 fn draw_message(ui: &mut egui::Ui, message: &str) {
     ui.centered_and_justified(|ui| {
         let text =
@@ -201,6 +232,13 @@ fn values_of(params: &SpherescopeParams) -> ParamValues {
         smoothing_ms: params.smoothing_ms.unmodulated_plain_value(),
         compare: params.compare.unmodulated_plain_value(),
         grid_size: params.grid_size.unmodulated_plain_value().unsigned_abs() as usize,
+        band_low_hz: params.band_low_hz.unmodulated_plain_value(),
+        band_high_hz: params.band_high_hz.unmodulated_plain_value(),
+        region: params.region.unmodulated_plain_value().into(),
+        region_azimuth_deg: params.region_azimuth_deg.unmodulated_plain_value(),
+        region_width_deg: params.region_width_deg.unmodulated_plain_value(),
+        region_lowest_deg: params.region_lowest_deg.unmodulated_plain_value(),
+        region_highest_deg: params.region_highest_deg.unmodulated_plain_value(),
     }
 }
 
@@ -210,7 +248,12 @@ fn perform(action: &Action, params: &SpherescopeParams, setter: &ParamSetter<'_>
             params.session.set_layout(array.clone());
             mark_modified(params, setter);
         }
-        Action::ReadFile(_) | Action::WriteFile { .. } => {}
+        Action::SetOsc { target, on } => {
+            params.session.outgoing().choose_osc(OscChoice { target: target.clone(), on: *on });
+            mark_modified(params, setter);
+        }
+        Action::Record(path) => params.session.outgoing().record(path.as_ref().map(PathBuf::from)),
+        Action::ReadFile(_) | Action::WriteFile { .. } | Action::WritePicture { .. } => {}
         Action::SetParam(ParamChange { id, value, gesture }) => {
             let (value, whole, gesture) = (*value, value.round() as i32, *gesture);
             match id {
@@ -229,6 +272,13 @@ fn perform(action: &Action, params: &SpherescopeParams, setter: &ParamSetter<'_>
                 ParamId::Smoothing => change(setter, &params.smoothing_ms, value, gesture),
                 ParamId::Compare => change(setter, &params.compare, value >= 0.5, gesture),
                 ParamId::GridSize => change(setter, &params.grid_size, whole, gesture),
+                ParamId::BandLow => change(setter, &params.band_low_hz, value, gesture),
+                ParamId::BandHigh => change(setter, &params.band_high_hz, value, gesture),
+                ParamId::Region => change(setter, &params.region, RegionKind::of_value(value).into(), gesture),
+                ParamId::RegionAzimuth => change(setter, &params.region_azimuth_deg, value, gesture),
+                ParamId::RegionWidth => change(setter, &params.region_width_deg, value, gesture),
+                ParamId::RegionLowest => change(setter, &params.region_lowest_deg, value, gesture),
+                ParamId::RegionHighest => change(setter, &params.region_highest_deg, value, gesture),
             }
         }
     }

@@ -1,9 +1,11 @@
-//! The log of analysed frames: one line of JSON per frame, for hosts without a screen.
+//! The log of analysed frames: for hosts without a screen, and where the user records what is heard.
 //!
-//! Off unless the environment variable `SPHERESCOPE_LOG` names a directory when an instance is activated. The instance then writes
+//! For hosts without a screen: off unless the environment variable `SPHERESCOPE_LOG` names a directory when an instance is activated. The instance then writes
 //! `instance-<n>.jsonl` there, n counting the logging instances of the process from 1; activating again goes on in the same file,
 //! with time starting at 0 again. A line reads
 //! `{"t_s": 1.024, "active": true, "engine": "agg-rl", "peaks": [{"azimuth_deg": 12.1, "elevation_deg": -3.0, "score": 0.83}]}`.
+//!
+//! A recording holds the same lines, or, where its name ends in `.csv`, a line `t_s,engine,azimuth_deg,elevation_deg,score` for each peak.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -34,6 +36,16 @@ static INSTANCES: AtomicUsize = AtomicUsize::new(0);
 pub(crate) struct FrameLog {
     file: BufWriter<File>,
     line: String,
+    format: Format,
+    /// Frames written since it was opened.
+    pub(crate) frames: u64,
+}
+
+/// How a frame is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    JsonLines,
+    Csv,
 }
 
 impl FrameLog {
@@ -44,13 +56,44 @@ impl FrameLog {
         fs::create_dir_all(directory)?;
         let path = directory.join(format!("instance-{n}.jsonl"));
         let file = if again { File::options().create(true).append(true).open(path)? } else { File::create(path)? };
-        Ok(Self { file: BufWriter::new(file), line: String::new() })
+        Ok(Self::over(file, Format::JsonLines))
     }
 
-    /// Writes the line of one frame.
+    /// Opens a recording: anew, or `again` at its end.
+    pub fn record(path: &Path, again: bool) -> io::Result<Self> {
+        let csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+        let file = if again { File::options().create(true).append(true).open(path)? } else { File::create(path)? };
+        let mut log = Self::over(file, if csv { Format::Csv } else { Format::JsonLines });
+        if csv && !again {
+            log.file.write_all(b"t_s,engine,azimuth_deg,elevation_deg,score\n")?;
+        }
+        Ok(log)
+    }
+
+    fn over(file: File, format: Format) -> Self {
+        Self { file: BufWriter::new(file), line: String::new(), format, frames: 0 }
+    }
+
+    /// Writes one frame.
     pub fn frame(&mut self, t_s: f64, active: bool, engine: Engine, peaks: &[Peak]) -> io::Result<()> {
+        self.line.clear();
+        match self.format {
+            Format::JsonLines => self.json(t_s, active, engine, peaks),
+            Format::Csv => self.csv(t_s, engine, peaks),
+        }
+        self.frames += 1;
+        self.file.write_all(self.line.as_bytes())
+    }
+
+    fn csv(&mut self, t_s: f64, engine: Engine, peaks: &[Peak]) {
+        for Peak { direction, score, .. } in peaks {
+            let (azimuth_deg, elevation_deg) = (direction.azimuth_deg(), direction.elevation_deg());
+            let _ = writeln!(self.line, "{t_s:.6},{},{azimuth_deg:.3},{elevation_deg:.3},{score:.4}", engine.id());
+        }
+    }
+
+    fn json(&mut self, t_s: f64, active: bool, engine: Engine, peaks: &[Peak]) {
         let line = &mut self.line;
-        line.clear();
         let _ =
             write!(line, "{{\"t_s\": {t_s:.6}, \"active\": {active}, \"engine\": \"{}\", \"peaks\": [", engine.id());
         for (i, peak) in peaks.iter().enumerate() {
@@ -64,7 +107,6 @@ impl FrameLog {
             );
         }
         line.push_str("]}\n");
-        self.file.write_all(line.as_bytes())
     }
 
     /// Brings all lines to the file.

@@ -25,7 +25,7 @@ impl LayoutFiles {
             Action::ReadFile(path) => read(Path::new(path)),
             // A message either way.
             Action::WriteFile { path, text } => {
-                write(Path::new(path), text).and_then(|()| Err(format!("{path}: written")))
+                write(Path::new(path), text.as_bytes()).and_then(|()| Err(format!("{path}: written")))
             }
             _ => return,
         };
@@ -54,13 +54,13 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// Writes a file as a whole or not at all.
-fn write(path: &Path, text: &str) -> Result<(), String> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let fail = |e: std::io::Error| format!("{}: cannot be written: {e}", path.display());
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = Path::new(&part);
     let written = fs::File::create(part).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
+        file.write_all(bytes)?;
         file.sync_all()
     });
     written.and_then(|()| fs::rename(part, path)).map_err(|e| {

@@ -1,10 +1,11 @@
 //! Spherescope as a CLAP and VST3 plugin: it shows where sounds come from, live on a sphere, with any microphone array.
 //!
 //! In the order of the data flow: [`plugin`] passes audio through and copies it to a block pool; [`worker`] analyses it on a thread
-//! of its own and publishes snapshots; [`editor`] shows them, and [`frame_log`] writes them down where there is no screen. [`params`]
+//! of its own and publishes snapshots; [`editor`] shows them, [`frame_log`] writes them down, and OSC takes them to other programs. [`params`]
 //! and [`session`] are what a project saves, [`widths`] what hosts are offered, [`shared`] what the parts of an instance share.
 
 mod analysis;
+mod backdrops;
 mod closing;
 pub mod editor;
 mod examination;
@@ -12,7 +13,10 @@ pub mod frame_log;
 mod injected;
 mod layout_files;
 mod meters;
+mod osc;
+pub mod outgoing;
 pub mod params;
+mod picture_files;
 pub mod plugin;
 pub mod session;
 pub mod shared;

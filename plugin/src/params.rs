@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
-use spherescope_model::Engine;
+use spherescope_dsp::Region;
+use spherescope_model::{Band, Engine};
+use spherescope_view::RegionKind;
 
 use crate::injected;
 use crate::session::Session;
@@ -39,6 +41,49 @@ impl From<Engine> for EngineChoice {
         match engine {
             Engine::AggRl => Self::AggRl,
             Engine::SrpPhat => Self::SrpPhat,
+        }
+    }
+}
+
+/// [`RegionKind`] as the host sees it. The identifiers are saved in sessions and never change.
+#[derive(Clone, Copy, Debug, Enum, PartialEq, Eq)]
+pub enum RegionChoice {
+    /// All directions.
+    #[id = "sphere"]
+    #[name = "Whole sphere"]
+    Sphere,
+    /// What lies ahead.
+    #[id = "front"]
+    #[name = "Front"]
+    Front,
+    /// What lies above the horizon.
+    #[id = "upper"]
+    #[name = "Upper"]
+    Upper,
+    /// A window of azimuths and elevations.
+    #[id = "window"]
+    #[name = "Window"]
+    Window,
+}
+
+impl From<RegionChoice> for RegionKind {
+    fn from(choice: RegionChoice) -> Self {
+        match choice {
+            RegionChoice::Sphere => Self::Sphere,
+            RegionChoice::Front => Self::Front,
+            RegionChoice::Upper => Self::Upper,
+            RegionChoice::Window => Self::Window,
+        }
+    }
+}
+
+impl From<RegionKind> for RegionChoice {
+    fn from(kind: RegionKind) -> Self {
+        match kind {
+            RegionKind::Sphere => Self::Sphere,
+            RegionKind::Front => Self::Front,
+            RegionKind::Upper => Self::Upper,
+            RegionKind::Window => Self::Window,
         }
     }
 }
@@ -79,6 +124,35 @@ pub struct SpherescopeParams {
     #[id = "compare"]
     pub compare: BoolParam,
 
+    /// The lowest frequency that the engines listen to, in Hz. Like all that follow not automatable: a change builds engine or grid anew,
+    /// on the worker.
+    #[id = "band_low_hz"]
+    pub band_low_hz: FloatParam,
+
+    /// The highest frequency that the engines listen to, in Hz.
+    #[id = "band_high_hz"]
+    pub band_high_hz: FloatParam,
+
+    /// In which part of the sphere sources are looked for.
+    #[id = "region"]
+    pub region: EnumParam<RegionChoice>,
+
+    /// The middle of the window's azimuths, in degrees.
+    #[id = "region_azimuth_deg"]
+    pub region_azimuth_deg: FloatParam,
+
+    /// How many degrees of azimuth the window takes.
+    #[id = "region_width_deg"]
+    pub region_width_deg: FloatParam,
+
+    /// One edge of the window in elevation, in degrees.
+    #[id = "region_lowest_deg"]
+    pub region_lowest_deg: FloatParam,
+
+    /// The other edge of the window in elevation, in degrees.
+    #[id = "region_highest_deg"]
+    pub region_highest_deg: FloatParam,
+
     /// What is saved beside the parameters: the array, the view and the window.
     #[nested]
     pub session: Session,
@@ -94,6 +168,14 @@ pub const MAX_SOURCES: (i32, i32) = (1, 8);
 pub const SMOOTHING_MS: (f32, f32) = (0.0, 2000.0);
 /// Range of [`SpherescopeParams::grid_size`].
 pub const GRID_SIZE: (i32, i32) = (256, 16_384);
+/// Range of [`SpherescopeParams::band_low_hz`] and [`SpherescopeParams::band_high_hz`]; its ends are wider than what the engines listen to.
+pub const BAND_HZ: (f32, f32) = (50.0, 8000.0);
+/// Range of [`SpherescopeParams::region_azimuth_deg`].
+pub const REGION_AZIMUTH_DEG: (f32, f32) = (-180.0, 180.0);
+/// Range of [`SpherescopeParams::region_width_deg`].
+pub const REGION_WIDTH_DEG: (f32, f32) = (10.0, 360.0);
+/// Range of [`SpherescopeParams::region_lowest_deg`] and [`SpherescopeParams::region_highest_deg`].
+pub const REGION_ELEVATION_DEG: (f32, f32) = (-90.0, 90.0);
 /// [`SpherescopeParams::layout_revision`] starts again after this.
 pub const MAX_LAYOUT_REVISION: i32 = 0xFFFF;
 
@@ -135,9 +217,58 @@ impl SpherescopeParams {
             layout_revision: IntParam::new("Layout revision", 0, IntRange::Linear { min: 0, max: MAX_LAYOUT_REVISION })
                 .hide()
                 .hide_in_generic_ui(),
+            band_low_hz: frequency("Lowest frequency", BAND_HZ.0),
+            band_high_hz: frequency("Highest frequency", BAND_HZ.1),
+            region: EnumParam::new("Region", RegionChoice::Sphere).non_automatable(),
+            region_azimuth_deg: angle("Region azimuth", 0.0, REGION_AZIMUTH_DEG),
+            region_width_deg: angle("Region width", 120.0, REGION_WIDTH_DEG),
+            region_lowest_deg: angle("Region lowest elevation", -45.0, REGION_ELEVATION_DEG),
+            region_highest_deg: angle("Region highest elevation", 45.0, REGION_ELEVATION_DEG),
             session: Session::new(first_preset),
         }
     }
+
+    /// The frequencies that the engines listen to. The two limits may stand either way round.
+    pub fn band(&self) -> Band {
+        let (a, b) = (self.band_low_hz.value(), self.band_high_hz.value());
+        let open =
+            |value: f32, end: f32, beyond: f64| if (value - end).abs() < 0.5 { beyond } else { f64::from(value) };
+        Band {
+            low_hz: open(a.min(b), BAND_HZ.0, Band::ALL.low_hz),
+            high_hz: open(a.max(b), BAND_HZ.1, Band::ALL.high_hz),
+        }
+    }
+
+    /// The part of the sphere in which sources are looked for.
+    pub fn region(&self) -> Region {
+        match self.region.value() {
+            RegionChoice::Sphere => Region::Sphere,
+            RegionChoice::Front => Region::Front,
+            RegionChoice::Upper => Region::Upper,
+            RegionChoice::Window => Region::Window {
+                azimuth_deg: self.region_azimuth_deg.value().into(),
+                width_deg: self.region_width_deg.value().into(),
+                elevations_deg: [self.region_lowest_deg.value().into(), self.region_highest_deg.value().into()],
+            },
+        }
+    }
+}
+
+fn frequency(name: &str, default: f32) -> FloatParam {
+    let range = FloatRange::Skewed { min: BAND_HZ.0, max: BAND_HZ.1, factor: FloatRange::skew_factor(-1.5) };
+    FloatParam::new(name, default, range)
+        .with_unit(" Hz")
+        .with_value_to_string(shown(rounded(0)))
+        .with_string_to_value(Arc::new(read(number)))
+        .non_automatable()
+}
+
+fn angle(name: &str, default: f32, (min, max): (f32, f32)) -> FloatParam {
+    FloatParam::new(name, default, FloatRange::Linear { min, max })
+        .with_unit("°")
+        .with_value_to_string(shown(rounded(0)))
+        .with_string_to_value(Arc::new(read(number)))
+        .non_automatable()
 }
 
 /// Makes the parameters of a saved state usable before the framework takes them as they are: values outside their range end at its
@@ -148,12 +279,17 @@ pub fn tidy_state(state: &mut PluginState) {
     let within = |value: f32, (min, max): (f32, f32)| value.is_finite().then(|| value.clamp(min, max));
     state.params.retain(|id, value| match (id.as_str(), value) {
         ("engine", ParamValue::String(engine)) => EngineChoice::ids().is_some_and(|ids| ids.contains(&engine.as_str())),
-        ("engine", _) => false,
+        ("region", ParamValue::String(region)) => RegionChoice::ids().is_some_and(|ids| ids.contains(&region.as_str())),
+        ("engine" | "region", _) => false,
         ("compare", ParamValue::Bool(_)) => true,
         (id, ParamValue::F32(value)) => match id {
             "gate_db" => keep(value, within(*value, GATE_DB)),
             "threshold" => keep(value, within(*value, THRESHOLD)),
             "smoothing_ms" => keep(value, within(*value, SMOOTHING_MS)),
+            "band_low_hz" | "band_high_hz" => keep(value, within(*value, BAND_HZ)),
+            "region_azimuth_deg" => keep(value, within(*value, REGION_AZIMUTH_DEG)),
+            "region_width_deg" => keep(value, within(*value, REGION_WIDTH_DEG)),
+            "region_lowest_deg" | "region_highest_deg" => keep(value, within(*value, REGION_ELEVATION_DEG)),
             _ => false,
         },
         (id, ParamValue::I32(value)) => match id {
@@ -205,7 +341,7 @@ fn rounded(digits: usize) -> impl Fn(f32) -> String + Send + Sync + 'static {
 
 /// A number with or without a unit behind it.
 fn number(text: &str) -> Option<f32> {
-    let text = text.trim().trim_end_matches(|c: char| c.is_alphabetic() || c.is_whitespace());
+    let text = text.trim().trim_end_matches(|c: char| c.is_alphabetic() || c.is_whitespace() || c == '°');
     text.parse().ok().filter(|x: &f32| x.is_finite())
 }
 
@@ -235,6 +371,13 @@ mod tests {
             "grid_size",
             "layout_revision",
             "compare",
+            "band_low_hz",
+            "band_high_hz",
+            "region",
+            "region_azimuth_deg",
+            "region_width_deg",
+            "region_lowest_deg",
+            "region_highest_deg",
         ];
         assert_eq!(ids, saved);
     }
@@ -261,6 +404,13 @@ mod tests {
             ("engine", r#"{"i32": 99}"#, None),
             ("compare", r#"{"bool": true}"#, Some(r#"{"bool": true}"#)),
             ("compare", r#"{"f32": 0.3}"#, None),
+            ("band_low_hz", r#"{"f32": -1.0}"#, Some(r#"{"f32": 50.0}"#)),
+            ("band_high_hz", r#"{"f32": 1e30}"#, Some(r#"{"f32": 8000.0}"#)),
+            ("region", r#"{"string": "upper"}"#, Some(r#"{"string": "upper"}"#)),
+            ("region", r#"{"string": "no such region"}"#, None),
+            ("region", r#"{"i32": 2}"#, None),
+            ("region_width_deg", r#"{"f32": 0.0}"#, Some(r#"{"f32": 10.0}"#)),
+            ("region_lowest_deg", r#"{"f32": -91.0}"#, Some(r#"{"f32": -90.0}"#)),
             ("no_such_parameter", r#"{"bool": true}"#, None),
         ] {
             let mut state = state([(id.to_string(), value(saved))]);
@@ -275,6 +425,7 @@ mod tests {
     fn every_saved_value_is_taken_again() {
         let values = params().param_map().into_iter().map(|(id, ptr, _)| match ptr {
             ParamPtr::FloatParam(_) => (id, ParamValue::F32(0.0)),
+            ParamPtr::EnumParam(_) if id == "region" => (id, ParamValue::String("window".into())),
             ParamPtr::EnumParam(_) => (id, ParamValue::String("agg-rl".into())),
             ParamPtr::IntParam(_) => (id, ParamValue::I32(1)),
             ParamPtr::BoolParam(_) => (id, ParamValue::Bool(true)),
@@ -325,11 +476,30 @@ mod tests {
         for junk in ["", "dB", "NaN", "inf", "-inf dB", "minus 40"] {
             assert_eq!(gate(junk), None, "{junk:?}");
         }
+        let azimuth = |text| params.region_azimuth_deg.string_to_normalized_value(text);
+        assert_eq!(azimuth("90°"), azimuth("90"));
+        assert!(azimuth(" -12 ° ").is_some() && azimuth("°").is_none());
         let grid = |text| params.grid_size.string_to_normalized_value(text).map(|n| params.grid_size.preview_plain(n));
         assert_eq!(grid("4096 directions"), Some(4096));
         for (text, end) in [("-2147483649", 256), ("-1e30 directions", 256), ("255.4", 256), ("1e30", 16_384)] {
             assert_eq!(grid(text), Some(end), "{text}");
         }
         assert_eq!(params.engine.string_to_normalized_value("SRP-PHAT"), Some(1.0));
+    }
+
+    #[test]
+    fn at_their_ends_the_limits_of_the_band_leave_nothing_out_and_their_order_does_not_matter() {
+        let params = params();
+        assert_eq!(params.band(), Band::ALL);
+        assert_eq!(params.region(), Region::Sphere);
+        let set = |param: &FloatParam, value: f32| {
+            // SAFETY: the parameter lives, and nobody else holds it.
+            unsafe { param.as_ptr()._internal_set_normalized_value(param.preview_normalized(value)) };
+        };
+        set(&params.band_low_hz, 3000.0);
+        assert_eq!(params.band().high_hz, f64::INFINITY);
+        set(&params.band_high_hz, 400.0);
+        let band = params.band();
+        assert!((band.low_hz - 400.0).abs() < 1.0 && (band.high_hz - 3000.0).abs() < 1.0, "{band:?}");
     }
 }

@@ -1,7 +1,8 @@
 //! What a project saves beside the parameters: the array itself, the view and the size of the window.
 //!
 //! The framework saves a map of texts. Ours are `"layout"` (the layout file's JSON, as [`MicArray::to_json`] writes it),
-//! `"layout-version"`, `"view"` (the view's state as JSON) and `"window"` (`[width, height]` in logical pixels). The same session
+//! `"layout-version"`, `"view"` (the view's state as JSON), `"window"` (`[width, height]` in logical pixels) and `"osc"` (target and
+//! whether to send, as JSON; what it may do without the user is told in [`Outgoing::load_osc`]). The same session
 //! gives the same bytes. Each text is validated before it takes effect: junk is refused with the old value kept.
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use spherescope_dsp::{MicArray, presets};
 use spherescope_view::ViewState;
 
 use crate::injected;
+use crate::outgoing::Outgoing;
 use crate::worker::panic_text;
 
 /// Version of the format under `"layout"`.
@@ -34,6 +36,7 @@ const LAYOUT: &str = "layout";
 const LAYOUT_VERSION_KEY: &str = "layout-version";
 const VIEW: &str = "view";
 const WINDOW: &str = "window";
+const OSC: &str = "osc";
 
 /// The persisted part of an instance that is no parameter. The host's threads load and save it, the editor changes it, the worker
 /// watches the generation; none of them waits for another.
@@ -51,6 +54,8 @@ pub struct Session {
     view_generation: AtomicU64,
     /// Width and height of the window in logical pixels, in the upper and lower half.
     window: AtomicU64,
+    /// What goes out of the plugin.
+    outgoing: Outgoing,
 }
 
 impl Session {
@@ -63,7 +68,13 @@ impl Session {
             view: ArcSwap::from_pointee(text_of(&ViewState::default())),
             view_generation: AtomicU64::new(0),
             window: AtomicU64::new(packed(FIRST_WINDOW)),
+            outgoing: Outgoing::default(),
         }
+    }
+
+    /// What goes out of the plugin: the choice of OSC is saved, a recording is not.
+    pub fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
     }
 
     /// The array as the user chose it.
@@ -165,6 +176,7 @@ unsafe impl Params for Session {
             (LAYOUT_VERSION_KEY.into(), LAYOUT_VERSION.to_string()),
             (VIEW.into(), self.view.load().to_string()),
             (WINDOW.into(), format!("[{}, {}]", self.window()[0], self.window()[1])),
+            (OSC.into(), serde_json::to_string(&*self.outgoing.osc()).unwrap_or_default()),
         ])
     }
 
@@ -190,12 +202,16 @@ impl Session {
         if let Some(size) = small(WINDOW).and_then(|text| serde_json::from_str(text).ok()) {
             self.set_window(size);
         }
+        if let Some(choice) = small(OSC).and_then(|text| serde_json::from_str(text).ok()) {
+            self.outgoing.load_osc(choice);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outgoing::OscChoice;
     use spherescope_dsp::layout_file::MAX_LAYOUT_BYTES;
 
     fn session() -> Session {
@@ -210,6 +226,7 @@ mod tests {
         view.globe_yaw_deg = 12.5;
         saved.set_view(&view);
         saved.set_window([1234, 777]);
+        saved.outgoing().choose_osc(OscChoice { target: "10.1.2.3:7000".into(), on: true });
         let fields = saved.serialize_fields();
         assert_eq!(fields, saved.serialize_fields());
 
@@ -220,6 +237,8 @@ mod tests {
         assert_eq!(loaded.layout(), saved.layout());
         assert_eq!(loaded.view().globe_yaw_deg, 12.5);
         assert_eq!(loaded.window(), [1234, 777]);
+        // Saved and shown, but not sent to before somebody agrees.
+        assert_eq!((loaded.outgoing().osc().on, loaded.outgoing().osc_target()), (true, None));
         assert!(loaded.layout_generation() > before.0 && loaded.view_generation() > before.1);
     }
 
@@ -243,6 +262,9 @@ mod tests {
             (VIEW, r#"{"globe_pitch_deg": null}"#, None),
             (WINDOW, "[1]", None),
             (WINDOW, "[-1, 1e9]", None),
+            (OSC, "][", None),
+            (OSC, r#"{"target": "nowhere", "on": true}"#, None),
+            (OSC, r#"{"target": "127.0.0.1:9000"}"#, None),
         ] {
             let session = session();
             let generation = session.layout_generation();
@@ -270,7 +292,7 @@ mod tests {
         let good = session.serialize_fields();
         // A good layout but for its length: reading it would succeed.
         let long = format!("{}{}", " ".repeat(MAX_LAYOUT_BYTES), session.layout().to_json());
-        let fields = [LAYOUT, VIEW, WINDOW].map(|key| (key.to_string(), long.clone()));
+        let fields = [LAYOUT, VIEW, WINDOW, OSC].map(|key| (key.to_string(), long.clone()));
         session.deserialize_fields(&BTreeMap::from(fields));
         assert_eq!(session.serialize_fields(), good);
         let refusal = session.layout_refusal().unwrap();

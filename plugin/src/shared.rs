@@ -1,11 +1,11 @@
 //! What the plugin, its worker and its editor share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use nice_plug_egui::{EguiEditorState, RepaintNotifier};
-use spherescope_dsp::{Direction, Grid};
-use spherescope_view::{Health, Snapshot};
+use spherescope_dsp::{Direction, Grid, Region};
+use spherescope_view::{Health, History, Snapshot};
 
 use crate::frame_log::LogNumber;
 use crate::params::SpherescopeParams;
@@ -16,6 +16,8 @@ pub struct Shared {
     pub params: Arc<SpherescopeParams>,
     /// The newest picture of the analysis: from the worker to the editor.
     pub snapshot: ArcSwap<Snapshot>,
+    /// What was heard in the last two minutes, for the next window: from the worker, looked at when a window opens.
+    history: Mutex<History>,
     /// Wakes the editor when there is something new to draw.
     pub repaint: RepaintNotifier,
     /// The window that was opened last, open or closed by now; none before the first.
@@ -33,6 +35,7 @@ impl Shared {
             engine: params.engine.value().into(),
             array: params.session.layout(),
             grid: Arc::new(Grid::from_directions(vec![Direction::FRONT]).expect("one direction is a grid")),
+            region: Region::Sphere,
             spectrum: Vec::new(),
             peaks: Vec::new(),
             other: None,
@@ -46,6 +49,7 @@ impl Shared {
         Arc::new(Self {
             params: Arc::new(params),
             snapshot: ArcSwap::from_pointee(snapshot),
+            history: Mutex::default(),
             repaint: RepaintNotifier::new(),
             window: ArcSwapOption::empty(),
             log_number: LogNumber::default(),
@@ -57,8 +61,21 @@ impl Shared {
         self.window.load().as_ref().is_some_and(|window| window.is_open())
     }
 
+    /// Whether anybody has use for the analysis: a window that shows it, a receiver, a recording.
+    pub fn wanted(&self) -> bool {
+        self.editor_open() || self.params.session.outgoing().wanted()
+    }
+
+    /// What was heard in the last two minutes, as far as anything was analysed.
+    pub fn history(&self) -> History {
+        self.history.lock().map_or_else(|e| e.into_inner().clone(), |h| h.clone())
+    }
+
     /// Hands a picture to the editor and has it drawn.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
+        if let Ok(mut history) = self.history.lock() {
+            history.take(&snapshot, None);
+        }
         self.snapshot.store(Arc::new(snapshot));
         self.repaint.request_repaint();
     }
@@ -101,5 +118,18 @@ mod tests {
             done.store(true, Ordering::Release);
         });
         assert_eq!(shared.snapshot.load().sequence, SNAPSHOTS);
+    }
+
+    #[test]
+    fn what_was_heard_with_no_window_open_is_there_for_the_next_one_and_takes_no_more_room() {
+        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
+        let first = (**shared.snapshot.load()).clone();
+        // Ten minutes.
+        for sequence in 1..=10 * 60 * 20 {
+            let t_s = sequence as f64 / 20.0;
+            shared.publish(Snapshot { sequence, t_s, spectrum: vec![0.5], active: true, ..first.clone() });
+        }
+        let columns = shared.history().columns();
+        assert!((1900..=1921).contains(&columns), "{columns}");
     }
 }

@@ -1,7 +1,7 @@
 //! The worker: one thread per instance that turns blocks of audio into snapshots, off the audio thread.
 //!
 //! Activation starts it, deactivation ends it. It paces itself by the blocks that come and asks for them itself: the audio thread
-//! never wakes anybody. While nobody watches and no log is written, blocks are let go unseen. A panic of the analysis ends in a
+//! never wakes anybody. While nobody watches, receives or writes, blocks are let go unseen. A panic of the analysis ends in a
 //! message to the editor; audio passes on.
 
 use std::any::Any;
@@ -99,12 +99,15 @@ fn serve(shared: &Arc<Shared>, reader: &mut BlockReader, bus: Bus, log_directory
         analysis.set_log_error(error);
     }
     analysis.publish(0, reader.dropped_blocks());
-    let mut resting = !analysis.logging();
+    let mut resting = !analysis.logging() && !shared.wanted();
     if !resting {
         crate::injected::panic_if_asked("worker");
     }
     while !stop.load(Ordering::Acquire) {
-        if !analysis.logging() && !shared.editor_open() {
+        if !analysis.logging() && !shared.wanted() {
+            if !resting {
+                analysis.let_go();
+            }
             resting = true;
             drain(reader);
             park_timeout(if bus.offline { PAUSE } else { REST });
@@ -120,7 +123,7 @@ fn serve(shared: &Arc<Shared>, reader: &mut BlockReader, bus: Bus, log_directory
     if resting {
         return;
     }
-    if bus.offline || analysis.logging() {
+    if bus.offline || analysis.writing() {
         let begin = Instant::now();
         while begin.elapsed() < LAST_BLOCKS_WITHIN && analysis.step(reader) {}
     }
@@ -183,10 +186,12 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::outgoing::OscChoice;
     use crate::params::SpherescopeParams;
     use nice_plug::params::Params;
     use nice_plug::prelude::ParamPtr;
     use spherescope_dsp::{BlockWriter, Direction, block_pool, presets};
+    use spherescope_view::{OscState, Recording};
     use std::f64::consts::TAU;
 
     const RATE: f64 = 48_000.0;
@@ -295,6 +300,67 @@ pub(crate) mod tests {
             assert!(found.angle_to_deg(&from) < 8.0, "{line}");
         }
         assert_eq!(shared.snapshot.load().health.message, None);
+    }
+
+    #[test]
+    fn a_receiver_and_a_recording_get_what_is_heard_with_no_window_open() {
+        let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let shared = shared();
+        set(&shared, "engine", "SRP-PHAT");
+        set(&shared, "threshold", "0.2");
+        set(&shared, "max_sources", "1");
+        let outgoing = shared.params.session.outgoing();
+        let target = receiver.local_addr().unwrap().to_string();
+        outgoing.choose_osc(OscChoice { target, on: true });
+        let csv = folder.path().join("heard.csv");
+        outgoing.record(Some(csv.clone()));
+        let (mut writer, mut worker) = worker(&shared, bus(4), None);
+        let from = Direction::from_degrees(60.0, 20.0).unwrap();
+        play(&mut writer, &shared, from, 1.5);
+        let azimuth = (0..2000).find_map(|_| {
+            let mut bytes = [0; 4096];
+            let length = receiver.recv(&mut bytes).unwrap();
+            let (_, packet) = rosc::decoder::decode_udp(&bytes[..length]).unwrap();
+            let rosc::OscPacket::Bundle(bundle) = packet else { panic!("a bundle") };
+            bundle.content.into_iter().find_map(|p| match p {
+                rosc::OscPacket::Message(m) if m.addr == "/adm/obj/1/azim" => m.args[0].clone().float(),
+                _ => None,
+            })
+        });
+        assert!((azimuth.unwrap() - 60.0).abs() < 8.0, "{azimuth:?}");
+        worker.stop();
+        assert!(matches!(outgoing.osc_state(), OscState::Sending { bundles } if bundles > 0));
+        assert!(matches!(outgoing.recording_state(), Recording::On { frames, .. } if frames > 50));
+        let text = std::fs::read_to_string(&csv).unwrap();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("t_s,engine,azimuth_deg,elevation_deg,score"));
+        let heard: Vec<Vec<f64>> = lines.map(|l| l.split(',').filter_map(|x| x.parse().ok()).collect()).collect();
+        assert!(heard.len() > 40 && heard.iter().all(|x| x.len() == 4 && (x[1] - 60.0).abs() < 12.0), "{heard:?}");
+
+        // Another activation goes on in the same file; without a wish nothing more comes.
+        let (mut writer, mut second) = self::worker(&shared, bus(4), None);
+        play(&mut writer, &shared, from, 0.5);
+        second.stop();
+        let longer = std::fs::read_to_string(&csv).unwrap();
+        assert!(longer.starts_with(&text) && longer.len() > text.len());
+        outgoing.record(None);
+        outgoing.choose_osc(OscChoice { on: false, ..(*outgoing.osc()).clone() });
+        let (mut writer, mut third) = self::worker(&shared, bus(4), None);
+        play(&mut writer, &shared, from, 0.3);
+        third.stop();
+        assert_eq!(std::fs::read_to_string(&csv).unwrap(), longer);
+        receiver.set_nonblocking(true).unwrap();
+        while receiver.recv(&mut [0; 4096]).is_ok() {}
+        assert!(receiver.recv(&mut [0; 4096]).is_err());
+
+        // A file that cannot be written is said.
+        outgoing.record(Some(folder.path().join("no folder").join("a.csv")));
+        let (mut writer, mut fourth) = self::worker(&shared, bus(4), None);
+        play(&mut writer, &shared, from, 0.1);
+        fourth.stop();
+        assert!(matches!(outgoing.recording_state(), Recording::Failed(why) if why.contains("a.csv")));
     }
 
     #[test]

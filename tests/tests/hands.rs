@@ -44,6 +44,7 @@ impl Twin {
             array: Arc::new(layout.clone()),
             spectrum: vec![0.0; grid.len()],
             grid,
+            region: spherescope_dsp::Region::Sphere,
             peaks: Vec::new(),
             tracks: Vec::new(),
             other: None,
@@ -69,6 +70,8 @@ impl Twin {
                 params: ParamValues::default(),
                 opened: room.opened.as_ref(),
                 layout_error: None,
+                backdrop: None,
+                outputs: &spherescope_view::Outputs::default(),
             };
             for action in draw(&mut ui, &mut room.state, &input) {
                 if let Action::SetLayout(array) = action {

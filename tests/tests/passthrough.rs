@@ -7,7 +7,7 @@ use spherescope_tests::signal::{BitNoise, BlockSizes};
 const MAX_FRAMES: usize = 1024;
 
 /// What hosts save automation by.
-const GOLDEN_PARAMETERS: [(u32, &str); 8] = [
+const GOLDEN_PARAMETERS: [(u32, &str); 15] = [
     (848820802, "Engine"),
     (1958341746, "Gate"),
     (602006635, "Threshold"),
@@ -16,6 +16,13 @@ const GOLDEN_PARAMETERS: [(u32, &str); 8] = [
     (1280452954, "Grid size"),
     (1127603536, "Layout revision"),
     (950484197, "Compare engines"),
+    (952934183, "Lowest frequency"),
+    (34848965, "Highest frequency"),
+    (1212688116, "Region"),
+    (414743016, "Region azimuth"),
+    (251563650, "Region width"),
+    (2070531620, "Region lowest elevation"),
+    (1924835616, "Region highest elevation"),
 ];
 
 /// Sends random bits in blocks of changing sizes and compares every one.

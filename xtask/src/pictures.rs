@@ -9,7 +9,7 @@ use crate::workspace::{cargo, pass_through, target_dir};
 use crate::{Failure, Outcome};
 
 /// Pictures of the tests, and their names in the documentation.
-const CHOSEN: [(&str, &str); 12] = [
+const CHOSEN: [(&str, &str); 15] = [
     ("history", "sources-and-history"),
     ("live-Hammer", "hammer"),
     ("live-UpDown", "up-down"),
@@ -22,6 +22,9 @@ const CHOSEN: [(&str, &str); 12] = [
     ("doctor-swapped", "doctor"),
     ("import-directions", "import"),
     ("size-480x320", "small-window"),
+    ("backdrop", "backdrop"),
+    ("region-Front", "region"),
+    ("output-sending", "output"),
 ];
 
 /// `cargo xtask pictures`.

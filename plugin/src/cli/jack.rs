@@ -68,7 +68,10 @@ impl Functions {
                     ));
                 }
                 // SAFETY: the type is that of `jack.h`, and the library is never unloaded.
-                unsafe { std::mem::transmute::<*mut c_void, _>(found) }
+                #[allow(clippy::missing_transmute_annotations, reason = "the field that takes it says the type")]
+                unsafe {
+                    std::mem::transmute::<*mut c_void, _>(found)
+                }
             }};
         }
         Ok(Self {

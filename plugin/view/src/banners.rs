@@ -4,7 +4,9 @@ use egui::{Color32, Rect, Ui, pos2, vec2};
 
 use spherescope_model::{Engine, TRAINED_APERTURE_M};
 
+use crate::backdrop::Backdrop;
 use crate::input::ViewInput;
+use crate::output::OscState;
 use crate::theme;
 
 /// How bad it is.
@@ -25,6 +27,15 @@ pub(crate) fn collect(input: &ViewInput<'_>, editing: bool) -> Vec<(Severity, St
     }
     if let Some(error) = input.layout_error.filter(|_| !editing) {
         banners.push((Severity::Error, format!("Layout not taken: {error}")));
+    }
+    if let Some(Backdrop::Failed(why)) = input.backdrop {
+        banners.push((Severity::Warning, format!("No picture behind the map: {why}")));
+    }
+    if input.outputs.osc == OscState::AwaitingYes {
+        let target = &input.outputs.osc_target;
+        let text =
+            format!("This project wants to send directions to {target}: allow it under Output, or stop it there");
+        banners.push((Severity::Warning, text));
     }
     let (got, needed) = (health.bus_channels, input.layout.channels_needed());
     if got > 0 && got < needed {

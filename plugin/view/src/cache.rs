@@ -8,11 +8,13 @@ use spherescope_dsp::layout_edit::History as LayoutHistory;
 use spherescope_dsp::layout_file::Import;
 
 use crate::array_tools::Generator;
+use crate::backdrop::BackdropTexture;
 use crate::chart::Chart;
 use crate::heat::Heat;
 use crate::history::History;
 use crate::layout_facts::LayoutFacts;
 use crate::number_field::Typing;
+use crate::output::OutputFields;
 use crate::snapshot::Snapshot;
 use crate::strip::StripHeat;
 
@@ -23,6 +25,12 @@ pub(crate) struct Cache {
     pub(crate) heat: Heat,
     /// The map's surface as last drawn.
     pub(crate) chart: Option<ChartMesh>,
+    /// What is typed in the output's panel.
+    pub(crate) output: OutputFields,
+    /// The picture behind the map.
+    pub(crate) backdrop: BackdropTexture,
+    /// The name of that picture's file while it is typed.
+    pub(crate) backdrop_path: Option<String>,
     /// The last two minutes.
     pub(crate) history: History,
     /// The picture of the strip.
@@ -68,19 +76,23 @@ pub(crate) struct Cache {
 /// The map's surface and what it was made for.
 #[derive(Clone)]
 pub(crate) struct ChartMesh {
-    /// The map and its texture.
-    pub(crate) made_for: (Chart, egui::TextureId),
+    /// The map, its texture, and that of the picture behind it.
+    pub(crate) made_for: (Chart, egui::TextureId, Option<egui::TextureId>),
     /// The surface.
     pub(crate) mesh: Arc<Mesh>,
+    /// The same with the picture behind it.
+    pub(crate) behind: Option<Arc<Mesh>>,
 }
 
 /// The globe's surface and what it was made for.
 #[derive(Clone)]
 pub(crate) struct GlobeMesh {
-    /// Centre, radius, yaw, pitch and texture.
-    pub(crate) made_for: (Pos2, f32, f32, f32, egui::TextureId),
+    /// Centre, radius, yaw, pitch, texture, and that of the picture behind it.
+    pub(crate) made_for: (Pos2, f32, f32, f32, egui::TextureId, Option<egui::TextureId>),
     /// The surface.
     pub(crate) mesh: Arc<Mesh>,
+    /// The same with the picture behind it.
+    pub(crate) behind: Option<Arc<Mesh>>,
 }
 
 /// A layout text that is being edited, and what was found in it.

@@ -212,6 +212,11 @@ impl Chart {
     }
 }
 
+/// The same surface with another picture on it.
+pub(crate) fn with_texture(mesh: &Mesh, texture: TextureId) -> Mesh {
+    Mesh { texture_id: texture, ..mesh.clone() }
+}
+
 /// Distance between the two discs, in radii times two.
 const GAP: f32 = 0.05;
 

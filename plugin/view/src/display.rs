@@ -2,12 +2,13 @@
 
 use egui::{Rect, Ui, pos2, vec2};
 
+use crate::backdrop::{self, Backdrop};
 use crate::colour_map::ColourMap;
 use crate::state::{Hold, Scale, ViewState};
 use crate::{theme, widgets};
 
 /// The controls of the picture.
-pub(crate) fn show(ui: &mut Ui, state: &mut ViewState) {
+pub(crate) fn show(ui: &mut Ui, state: &mut ViewState, picture: Option<&Backdrop>) {
     row(ui, "Colours", |ui, width| {
         let combo = egui::ComboBox::from_id_salt("colours").width(width - 2.0).selected_text(state.colour_map.name());
         let response = combo.show_ui(ui, |ui| {
@@ -52,10 +53,14 @@ pub(crate) fn show(ui: &mut Ui, state: &mut ViewState) {
             }
         });
     }
+    row(ui, "Picture", |ui, width| backdrop::choice(ui, width, state));
+    if picture.is_some() {
+        row(ui, "", |ui, width| backdrop::details(ui, width, state, picture));
+    }
 }
 
 /// A name and, beside it, what `add` adds to the width that is left.
-fn row(ui: &mut Ui, name: &str, add: impl FnOnce(&mut Ui, f32)) {
+pub(crate) fn row(ui: &mut Ui, name: &str, add: impl FnOnce(&mut Ui, f32)) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         let (label, _) = ui.allocate_exact_size(vec2(70.0, theme::HIT), egui::Sense::hover());

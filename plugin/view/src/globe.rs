@@ -13,7 +13,7 @@ use crate::markers::{self, Detail, Marker};
 use crate::projection::Globe;
 use crate::stage::{Hover, Scene};
 use crate::state::ViewState;
-use crate::{capsules, chart, map, theme};
+use crate::{capsules, chart, map, region, theme};
 
 const RINGS: usize = 40;
 const SECTORS: usize = 120;
@@ -66,15 +66,22 @@ pub(crate) fn draw(
     painter.circle_stroke(centre, radius + 3.0, Stroke::new(6.0, theme::with_alpha(theme::ACCENT, 14)));
     painter.circle_filled(centre, radius, scene.colours.colour(0.0));
     if let Some(texture) = scene.heat.texture() {
-        let made_for = (centre, radius, angles.0, angles.1, texture);
+        let made_for = (centre, radius, angles.0, angles.1, texture, scene.backdrop);
         if cached.as_ref().is_none_or(|c| c.made_for != made_for) {
-            *cached = Some(GlobeMesh { made_for, mesh: Arc::new(surface(globe, texture)) });
+            let mesh = surface(globe, texture);
+            let behind = scene.backdrop.map(|texture| Arc::new(chart::with_texture(&mesh, texture)));
+            *cached = Some(GlobeMesh { made_for, mesh: Arc::new(mesh), behind });
         }
         if let Some(c) = cached {
+            painter.extend(c.behind.iter().map(|mesh| Shape::Mesh(mesh.clone())));
             painter.add(Shape::Mesh(c.mesh.clone()));
         }
     }
     graticule(&painter, globe);
+    region::label(&painter, &scene.snapshot.region, |d| {
+        let (at, depth) = globe.project(d.unit().map(|x| x as f32));
+        (depth > 0.55 && radius > 90.0).then_some(at)
+    });
     painter.circle_stroke(centre, radius, Stroke::new(1.5, Color32::from_rgb(0x46, 0x55, 0x66)));
     let mut taken = names(&painter, globe);
     if radius > 130.0 {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use egui::{Color32, ColorImage, Context, TextureHandle, TextureId, TextureOptions, TextureWrapMode};
-use spherescope_dsp::{Direction, Grid, MicArray};
+use spherescope_dsp::{Direction, Grid, MicArray, Region};
 
 use crate::ambiguity::Copies;
 use crate::colour_map::{ColourMap, ColourTable};
 use crate::interpolate::Interpolator;
+use crate::region;
 use crate::snapshot::Snapshot;
 use crate::state::{Hold, Scale, ViewState};
 use crate::theme;
@@ -31,12 +32,19 @@ pub(crate) struct Look {
     pub(crate) auto_range: bool,
     /// How long maxima stay.
     pub(crate) hold: Hold,
+    /// How much of a picture behind shows through where nothing sounds, 0 … 1; 0 without one.
+    pub(crate) see_through: f32,
 }
 
 impl Look {
     /// What the user has chosen.
     pub(crate) fn of(state: &ViewState) -> Self {
-        Self { colours: state.colour_map, scale: state.scale, auto_range: state.auto_range, hold: state.hold }
+        let see_through = match state.cache.backdrop.id() {
+            Some(_) => f32::from(state.backdrop.opacity_percent) / 100.0,
+            None => 0.0,
+        };
+        let (scale, auto_range, hold) = (state.scale, state.auto_range, state.hold);
+        Self { colours: state.colour_map, scale, auto_range, hold, see_through }
     }
 
     /// A score in the scale's unit.
@@ -67,6 +75,7 @@ struct Made {
     shown: bool,
     look: Look,
     copies: Option<Copies>,
+    region: Region,
     clearings: u64,
 }
 
@@ -86,6 +95,8 @@ pub(crate) struct Heat {
     largest: f32,
     held: Held,
     copies: Option<(MicArray, Option<Copies>, Vec<bool>)>,
+    /// What is not looked at: the region and its texels.
+    excluded: (Region, Vec<bool>),
     clearings: u64,
     made: Option<Made>,
     texture: Option<TextureHandle>,
@@ -112,6 +123,9 @@ impl Heat {
         if self.copies.as_ref().is_none_or(|(of, ..)| of != layout) {
             self.copies = Some(shade(layout));
         }
+        if self.excluded.0 != snapshot.region {
+            self.excluded = (snapshot.region, region::excluded(&snapshot.region));
+        }
         let shown = sounding || (look.hold != Hold::Off && self.held.values.len() == snapshot.grid.len());
         let made = Made {
             sequence: snapshot.sequence,
@@ -120,6 +134,7 @@ impl Heat {
             shown,
             look,
             copies: self.copies.as_ref().and_then(|(_, copies, _)| *copies),
+            region: snapshot.region,
             clearings: self.clearings,
         };
         if self.made == Some(made) && (same_grid || !shown) && self.texture.is_some() {
@@ -140,6 +155,9 @@ impl Heat {
         } else {
             self.values.resize(WIDTH * HEIGHT, 0.0);
         }
+        for (value, _) in self.values.iter_mut().zip(&self.excluded.1).filter(|(_, out)| **out) {
+            *value = f32::NAN;
+        }
         // What is no number loses every comparison.
         self.largest = self.values.iter().fold(0.0, |m, v| v.max(m));
         self.colour(ctx, look);
@@ -152,14 +170,18 @@ impl Heat {
         let [low, high] = look.range(self.largest);
         let scale = 1.0 / (high - low).max(1e-6);
         let Some((_, table)) = &self.colours else { return };
+        let shade = |value: f32| thinned(colour(table, value), value, look.see_through);
         let mut pixels: Vec<Color32> = match look.scale {
-            Scale::Probability => self.values.iter().map(|&v| colour(table, (v - low) * scale)).collect(),
-            Scale::Decibels => self.values.iter().map(|&v| colour(table, (look.unit(v) - low) * scale)).collect(),
+            Scale::Probability => self.values.iter().map(|&v| shade((v - low) * scale)).collect(),
+            Scale::Decibels => self.values.iter().map(|&v| shade((look.unit(v) - low) * scale)).collect(),
         };
         if let Some((_, Some(_), mask)) = &self.copies {
             for (i, (pixel, _)) in pixels.iter_mut().zip(mask).enumerate().filter(|(_, (_, copy))| **copy) {
                 *pixel = hatched(*pixel, i % WIDTH, i / WIDTH);
             }
+        }
+        for (i, (pixel, _)) in pixels.iter_mut().zip(&self.excluded.1).enumerate().filter(|(_, (_, out))| **out) {
+            *pixel = region::shade(i % WIDTH, i / WIDTH, look.see_through > 0.0);
         }
         let image = ColorImage::new([WIDTH, HEIGHT], pixels);
         let options = TextureOptions { wrap_mode: TextureWrapMode::Repeat, ..TextureOptions::LINEAR };
@@ -236,7 +258,19 @@ fn hatched(c: Color32, x: usize, y: usize) -> Color32 {
     let line = (x + y) % 8 < 2;
     let dull = |v: u8, to: u8| ((u16::from(v) * 5 + u16::from(to) * 3) / 8) as u8;
     let to = if line { theme::HATCH } else { theme::BACKGROUND };
-    Color32::from_rgb(dull(c.r(), to.r()), dull(c.g(), to.g()), dull(c.b(), to.b()))
+    // A see-through colour stays so.
+    let to = to.gamma_multiply(f32::from(c.a()) / 255.0);
+    Color32::from_rgba_premultiplied(dull(c.r(), to.r()), dull(c.g(), to.g()), dull(c.b(), to.b()), c.a())
+}
+
+/// A colour through which a picture shows by this much up to a value of 0.1, as the dark end of the colours would only dim it, and not at all
+/// from 0.6 on.
+fn thinned(c: Color32, value: f32, see_through: f32) -> Color32 {
+    if see_through <= 0.0 {
+        return c;
+    }
+    let rise = ((value - 0.1) / 0.5).clamp(0.0, 1.0);
+    c.gamma_multiply(1.0 - see_through * (1.0 - rise * rise * (3.0 - 2.0 * rise)))
 }
 
 fn colour(table: &ColourTable, value: f32) -> Color32 {

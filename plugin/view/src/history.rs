@@ -42,9 +42,10 @@ pub(crate) struct Column {
     pub(crate) pinned: Option<f32>,
 }
 
-/// The columns, oldest first. Times go up; columns in which nothing came are missing.
+/// What has been heard in the last two minutes, sixteen columns a second, oldest first. Times go up; columns in which nothing came are
+/// missing, so it holds 1920 at most, about half a megabyte.
 #[derive(Clone, Default)]
-pub(crate) struct History {
+pub struct History {
     columns: VecDeque<Column>,
     bins: Option<(Arc<Grid>, Vec<[u8; 2]>)>,
     sequence: u64,
@@ -60,7 +61,7 @@ fn bins_of(d: &Direction) -> [u8; 2] {
 
 impl History {
     /// Takes in a snapshot, unless it has been taken in already, with the score in the pinned direction.
-    pub(crate) fn take(&mut self, snapshot: &Snapshot, pin: Option<&Direction>) {
+    pub fn take(&mut self, snapshot: &Snapshot, pin: Option<&Direction>) {
         if snapshot.sequence == self.sequence || snapshot.sequence == 0 || !snapshot.t_s.is_finite() {
             return;
         }
@@ -94,6 +95,7 @@ impl History {
             *e = level.max(*e);
         }
         column.marks = marks(snapshot);
+        let pin = pin.filter(|pin| snapshot.region.holds(pin));
         column.pinned = pin.and_then(|pin| score_at(snapshot, pin)).or(column.pinned);
     }
 
@@ -102,6 +104,11 @@ impl History {
         let newest = (now_s * RATE_HZ).floor() as i64;
         let oldest = newest - (seconds * RATE_HZ) as i64;
         self.columns.iter().filter(move |c| c.number > oldest && c.number <= newest)
+    }
+
+    /// How many columns there are.
+    pub fn columns(&self) -> usize {
+        self.columns.len()
     }
 
     /// Forgets what the pinned direction had, as another one is pinned.

@@ -3,6 +3,8 @@
 use spherescope_dsp::{MicArray, presets::Preset};
 use spherescope_model::Engine;
 
+use crate::backdrop::Backdrop;
+use crate::output::Outputs;
 use crate::snapshot::Snapshot;
 
 /// Everything that one frame shows. The view owns none of it and changes none of it: it answers with [`Action`]s.
@@ -20,6 +22,10 @@ pub struct ViewInput<'a> {
     pub opened: Option<&'a OpenedFile>,
     /// Why the receiver refused the last layout, if it did.
     pub layout_error: Option<&'a str>,
+    /// What has become of the picture of [`ViewState::backdrop`](crate::ViewState::backdrop); none while none is wanted.
+    pub backdrop: Option<&'a Backdrop>,
+    /// What is going out.
+    pub outputs: &'a Outputs,
 }
 
 /// The outcome of an [`Action::ReadFile`] or [`Action::WriteFile`].
@@ -46,8 +52,51 @@ pub struct ParamValues {
     pub smoothing_ms: f32,
     /// Whether the other engine is shown beside.
     pub compare: bool,
-    /// D, directions of the grid: one of [`GRID_SIZES`].
+    /// D, directions of the grid of the whole sphere: one of [`GRID_SIZES`].
     pub grid_size: usize,
+    /// The lowest frequency that the engines listen to, in Hz, 50 … 8000.
+    pub band_low_hz: f32,
+    /// The highest frequency that the engines listen to, in Hz, 50 … 8000.
+    pub band_high_hz: f32,
+    /// In which part of the sphere sources are looked for.
+    pub region: RegionKind,
+    /// The middle of the window's azimuths, in degrees, −180 … 180.
+    pub region_azimuth_deg: f32,
+    /// How many degrees of azimuth the window takes, 10 … 360.
+    pub region_width_deg: f32,
+    /// One edge of the window in elevation, in degrees, −90 … 90.
+    pub region_lowest_deg: f32,
+    /// The other edge of the window in elevation, in degrees, −90 … 90.
+    pub region_highest_deg: f32,
+}
+
+/// The kinds of regions in which sources are looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegionKind {
+    /// All directions.
+    #[default]
+    Sphere,
+    /// What lies ahead.
+    Front,
+    /// What lies above the horizon.
+    Upper,
+    /// A window of azimuths and elevations.
+    Window,
+}
+
+impl RegionKind {
+    /// All kinds, in the order of their values.
+    pub const ALL: [Self; 4] = [Self::Sphere, Self::Front, Self::Upper, Self::Window];
+
+    /// The value of a [`ParamId::Region`] change: the place in [`Self::ALL`].
+    pub fn value(self) -> f32 {
+        Self::ALL.iter().position(|k| *k == self).unwrap_or(0) as f32
+    }
+
+    /// The kind of a [`ParamId::Region`] change's value.
+    pub fn of_value(value: f32) -> Self {
+        Self::ALL[(value.round().max(0.0) as usize).min(Self::ALL.len() - 1)]
+    }
 }
 
 impl Default for ParamValues {
@@ -60,6 +109,13 @@ impl Default for ParamValues {
             smoothing_ms: 0.0,
             compare: false,
             grid_size: 2048,
+            band_low_hz: 50.0,
+            band_high_hz: 8000.0,
+            region: RegionKind::Sphere,
+            region_azimuth_deg: 0.0,
+            region_width_deg: 120.0,
+            region_lowest_deg: -45.0,
+            region_highest_deg: 45.0,
         }
     }
 }
@@ -84,6 +140,20 @@ pub enum ParamId {
     Compare,
     /// [`ParamValues::grid_size`]; the value is the number of directions itself.
     GridSize,
+    /// [`ParamValues::band_low_hz`].
+    BandLow,
+    /// [`ParamValues::band_high_hz`].
+    BandHigh,
+    /// [`ParamValues::region`]; the value is [`RegionKind::value`].
+    Region,
+    /// [`ParamValues::region_azimuth_deg`].
+    RegionAzimuth,
+    /// [`ParamValues::region_width_deg`].
+    RegionWidth,
+    /// [`ParamValues::region_lowest_deg`].
+    RegionLowest,
+    /// [`ParamValues::region_highest_deg`].
+    RegionHighest,
 }
 
 /// Where in a movement of the mouse a change happened, for the host's undo and automation.
@@ -126,6 +196,24 @@ pub enum Action {
     },
     /// Change a parameter.
     SetParam(ParamChange),
+    /// Send directions to this target, one that [`osc_address`](crate::osc_address) takes, or do not; the user has agreed.
+    SetOsc {
+        /// Address and port.
+        target: String,
+        /// Whether to send.
+        on: bool,
+    },
+    /// Write what is heard into this file from now on, or stop.
+    Record(Option<String>),
+    /// Write a picture as PNG; what became of it comes back as [`Outputs::saved`].
+    WritePicture {
+        /// The file's name.
+        path: String,
+        /// Width and height in pixels.
+        size: [usize; 2],
+        /// RGB bytes, row by row.
+        rgb: Vec<u8>,
+    },
 }
 
 /// The value of a [`ParamId::Engine`] change: 0 for AGG-RL, 1 for SRP-PHAT.
@@ -151,6 +239,11 @@ impl ParamId {
             Self::MaxSources => (1.0, 8.0),
             Self::Smoothing => (0.0, 2000.0),
             Self::GridSize => (GRID_SIZES[0] as f32, GRID_SIZES[GRID_SIZES.len() - 1] as f32),
+            Self::BandLow | Self::BandHigh => (50.0, 8000.0),
+            Self::Region => (0.0, (RegionKind::ALL.len() - 1) as f32),
+            Self::RegionAzimuth => (-180.0, 180.0),
+            Self::RegionWidth => (10.0, 360.0),
+            Self::RegionLowest | Self::RegionHighest => (-90.0, 90.0),
         }
     }
 
@@ -172,6 +265,13 @@ impl ParamId {
             Self::Smoothing => params.smoothing_ms,
             Self::Compare => f32::from(u8::from(params.compare)),
             Self::GridSize => params.grid_size as f32,
+            Self::BandLow => params.band_low_hz,
+            Self::BandHigh => params.band_high_hz,
+            Self::Region => params.region.value(),
+            Self::RegionAzimuth => params.region_azimuth_deg,
+            Self::RegionWidth => params.region_width_deg,
+            Self::RegionLowest => params.region_lowest_deg,
+            Self::RegionHighest => params.region_highest_deg,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the geometry of a layout says about what it can hear.
 
-use spherescope_dsp::{Extent, MicArray};
+use spherescope_dsp::MicArray;
+
+use crate::ambiguity::Copies;
 
 /// Figures of a layout that do not change while it does not.
 #[derive(Clone)]
@@ -21,30 +23,23 @@ impl LayoutFacts {
         cached.get_or_insert_with(|| Self {
             layout: layout.clone(),
             aperture_mm: layout.aperture_m() * 1000.0,
-            note: note(layout),
+            note: note(Copies::of(layout)),
         })
     }
 }
 
-fn note(layout: &MicArray) -> Option<&'static str> {
-    match layout.extent() {
-        Extent::Volume => None,
-        Extent::Linear => Some("line array: hears only the angle to its line"),
-        Extent::Planar => {
-            let points = layout.relative_positions_m();
-            let flat = 0.02 * layout.aperture_m();
-            let thin = |axis: usize| points.iter().all(|p| p[axis].abs() <= flat);
-            Some(if thin(2) {
-                "flat array: cannot tell above from below"
-            } else if thin(0) {
-                "flat array: cannot tell front from back"
-            } else if thin(1) {
-                "flat array: cannot tell left from right"
-            } else {
-                "flat array: cannot tell a direction from its mirror image"
-            })
-        }
-    }
+fn note(copies: Option<Copies>) -> Option<&'static str> {
+    /// Normals this near to an axis lie along it: the cosine of 2.5°.
+    const ALONG: f64 = 0.999;
+    Some(match copies? {
+        Copies::Around { .. } => "line array: hears only the angle to its line",
+        Copies::Behind { normal } => match normal.map(|x| x.abs() >= ALONG) {
+            [_, _, true] => "flat array: cannot tell above from below",
+            [true, ..] => "flat array: cannot tell front from back",
+            [_, true, _] => "flat array: cannot tell left from right",
+            [false, false, false] => "flat array: cannot tell a direction from its mirror image",
+        },
+    })
 }
 
 #[cfg(test)]
@@ -52,7 +47,7 @@ mod tests {
     use super::*;
 
     fn noted(points: &[[f64; 3]]) -> Option<&'static str> {
-        note(&MicArray::from_positions("t", points).unwrap())
+        note(Copies::of(&MicArray::from_positions("t", points).unwrap()))
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod ambiguity;
 mod array_panel;
 mod array_tools;
 mod array_view;
+mod backdrop;
 mod banners;
 mod cache;
 mod capsule_editor;
@@ -33,9 +34,11 @@ mod legend;
 mod map;
 mod markers;
 mod number_field;
+mod output;
 mod param_row;
 mod picture;
 mod projection;
+mod region;
 mod settings;
 mod side;
 pub mod snapshot;
@@ -52,11 +55,14 @@ use egui::{Rect, Ui, UiBuilder};
 
 use crate::edits::Editor;
 
+pub use backdrop::{BACKDROP_SIZE, Backdrop, BackdropChoice};
 pub use colour_map::ColourMap;
+pub use history::History;
 pub use input::{
-    Action, GRID_SIZES, Gesture, OpenedFile, ParamChange, ParamId, ParamValues, ViewInput, engine_of_value,
+    Action, GRID_SIZES, Gesture, OpenedFile, ParamChange, ParamId, ParamValues, RegionKind, ViewInput, engine_of_value,
     engine_value,
 };
+pub use output::{FIRST_OSC_TARGET, OscState, Outputs, Recording, osc_address};
 pub use picture::map_picture;
 pub use snapshot::{Health, Other, Snapshot};
 pub use state::{Coordinates, Hold, LengthUnit, MapKind, Panels, Projection, Scale, Tab, ViewState};
@@ -85,6 +91,7 @@ pub fn draw(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>) -> Vec<Ac
     ui.shrink_clip_rect(window);
     let mut actions = Vec::new();
     parts(&mut ui, window, state, input, &mut actions);
+    number_field::leave_hidden(&mut state.cache.typing);
     actions
 }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use egui::{Align2, Color32, Painter, Pos2, Rect, Sense, Shape, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
 
+use spherescope_dsp::{Direction, Region};
+
 use crate::cache::ChartMesh;
-use crate::chart::{Chart, unit};
+use crate::chart::{self, Chart, unit};
 use crate::markers::{self, Detail, Marker};
 use crate::stage::{Hover, Scene};
 use crate::state::MapKind;
-use crate::{text, theme};
+use crate::{region, text, theme};
 
 /// How much room the axes take, by how much there is.
 struct Axes {
@@ -66,15 +68,19 @@ pub(crate) fn draw(
     ground(&painter, &map, scene.colours.colour(0.0));
     if let Some(texture) = scene.heat.texture() {
         let half_texel = 0.5 / crate::heat::HEIGHT as f32;
-        let made_for = (map, texture);
+        let made_for = (map, texture, scene.backdrop);
         if cached.as_ref().is_none_or(|c| c.made_for != made_for) {
-            *cached = Some(ChartMesh { made_for, mesh: Arc::new(map.mesh(texture, half_texel)) });
+            let mesh = map.mesh(texture, half_texel);
+            let behind = scene.backdrop.map(|texture| Arc::new(chart::with_texture(&mesh, texture)));
+            *cached = Some(ChartMesh { made_for, mesh: Arc::new(mesh), behind });
         }
         if let Some(c) = cached {
+            painter.extend(c.behind.iter().map(|mesh| Shape::Mesh(mesh.clone())));
             painter.add(Shape::Mesh(c.mesh.clone()));
         }
     }
     graticule(&painter, &map);
+    region::label(&painter, &scene.snapshot.region, |d| room_for_a_word(&map, &scene.snapshot.region, d));
     let axes = Axes::for_size(area.size());
     if axes.left > 0.0 {
         if kind == MapKind::Equirectangular {
@@ -99,6 +105,17 @@ pub(crate) fn draw(
         crosshair(&on_map, map.rect, at);
     }
     Some(Hover { at, direction, bounds: map.rect, clicked: response.clicked() })
+}
+
+/// The point of a direction, if a word fits there that touches nothing of the region and no edge.
+fn room_for_a_word(map: &Chart, region: &Region, d: &Direction) -> Option<Pos2> {
+    let at = map.to_screen(d);
+    let ends = [-44.0, 0.0, 44.0].map(|x| at + vec2(x, 0.0));
+    let dark = |p: &Pos2| map.direction(*p).is_some_and(|d| !region.holds(&d));
+    let on_one = map.discs().is_none_or(|discs| {
+        discs.iter().any(|(centre, radius)| ends.iter().all(|p| (*p - *centre).length() <= *radius))
+    });
+    (ends.iter().all(dark) && on_one).then_some(at)
 }
 
 /// The ground under the picture.

@@ -13,6 +13,16 @@ pub(crate) struct Typing {
     error: Option<String>,
     /// Whether the field has just been opened.
     fresh: bool,
+    /// Whether the field has been drawn since [`leave_hidden`] looked.
+    drawn: bool,
+}
+
+/// Leaves a field that was not drawn in this frame, as its panel has closed: as if nothing had been typed. To be called once a frame,
+/// after everything.
+pub(crate) fn leave_hidden(typing: &mut Option<Typing>) {
+    if typing.as_mut().is_some_and(|t| !std::mem::take(&mut t.drawn)) {
+        *typing = None;
+    }
 }
 
 /// How a number is drawn while nobody types.
@@ -53,10 +63,11 @@ pub(crate) fn show<T>(
         widgets::elided(ui.painter(), inner, look.align, look.shown, font, look.colour);
         if response.clicked() {
             let text = look.shown.replace('\u{202f}', "");
-            *typing = Some(Typing { id, text, error: None, fresh: true });
+            *typing = Some(Typing { id, text, error: None, fresh: true, drawn: true });
         }
         return None;
     };
+    open.drawn = true;
     let edit = TextEdit::singleline(&mut open.text)
         .id(id.with("text"))
         .font(theme::regular(look.size))

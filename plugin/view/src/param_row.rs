@@ -128,7 +128,16 @@ fn wording(id: ParamId) -> (&'static str, &'static str) {
         ParamId::Threshold => ("Threshold", "What scores less is no source: raise it against ghosts"),
         ParamId::MaxSources => ("Sources", "At most this many sources at once"),
         ParamId::Smoothing => ("Smoothing", "Longer is calmer, shorter follows faster"),
-        ParamId::GridSize => ("Grid", "Directions looked at: more are finer and cost more"),
+        ParamId::GridSize => ("Grid", "Directions of the whole sphere: more are finer and cost more"),
+        ParamId::BandLow => ("From, Hz", "Leaves out what is lower: raise it against rumble and hum"),
+        ParamId::BandHigh => {
+            ("To, Hz", "Leaves out what is higher: lower it against hiss, and where the array aliases")
+        }
+        ParamId::Region => ("Region", "Where sources are looked for"),
+        ParamId::RegionAzimuth => ("Azimuth", "The middle of the window: the front is 0°, left is +90°"),
+        ParamId::RegionWidth => ("Width", "How far the window reaches round the array"),
+        ParamId::RegionLowest => ("Lowest", "The window's lower edge, in elevation"),
+        ParamId::RegionHighest => ("Highest", "The window's upper edge, in elevation"),
     }
 }
 
@@ -137,7 +146,10 @@ fn written(id: ParamId, value: f32) -> String {
         ParamId::Gate => format!("{} dB", text::fixed(value.into(), 0)),
         ParamId::Threshold => text::fixed(value.into(), 2),
         ParamId::Smoothing => format!("{} ms", text::fixed(value.into(), 0)),
-        ParamId::Engine | ParamId::Compare | ParamId::MaxSources => text::fixed(value.into(), 0),
+        ParamId::Engine | ParamId::Compare | ParamId::Region | ParamId::MaxSources => text::fixed(value.into(), 0),
+        ParamId::BandLow | ParamId::BandHigh => text::count(value as usize),
+        ParamId::RegionAzimuth | ParamId::RegionLowest | ParamId::RegionHighest => text::degrees(value.into()),
+        ParamId::RegionWidth => format!("{}°", text::fixed(value.into(), 0)),
         ParamId::GridSize => text::count(value as usize),
     }
 }
@@ -146,7 +158,7 @@ fn written(id: ParamId, value: f32) -> String {
 fn fraction(id: ParamId, value: f32) -> f32 {
     let (low, high) = id.range();
     match id {
-        ParamId::GridSize => (value / low).log2() / (high / low).log2(),
+        ParamId::GridSize | ParamId::BandLow | ParamId::BandHigh => (value / low).log2() / (high / low).log2(),
         ParamId::Smoothing => (value / high).sqrt(),
         _ => (value - low) / (high - low),
     }
@@ -156,7 +168,7 @@ fn fraction(id: ParamId, value: f32) -> f32 {
 fn value_at(id: ParamId, fraction: f32) -> f32 {
     let (low, high) = id.range();
     let value = match id {
-        ParamId::GridSize => low * (high / low).powf(fraction),
+        ParamId::GridSize | ParamId::BandLow | ParamId::BandHigh => low * (high / low).powf(fraction),
         ParamId::Smoothing => high * fraction * fraction,
         _ => low + (high - low) * fraction,
     };
@@ -176,7 +188,8 @@ fn stepped(id: ParamId, value: f32, up: bool) -> f32 {
 fn step(id: ParamId) -> f32 {
     match id {
         ParamId::Threshold => 0.01,
-        ParamId::Smoothing => 10.0,
+        ParamId::Smoothing | ParamId::BandLow | ParamId::BandHigh => 10.0,
+        ParamId::RegionWidth => 5.0,
         _ => 1.0,
     }
 }
@@ -200,8 +213,17 @@ fn grid_size(value: f32, places: isize) -> f32 {
 mod tests {
     use super::*;
 
-    const ALL: [ParamId; 5] =
-        [ParamId::Gate, ParamId::Threshold, ParamId::MaxSources, ParamId::Smoothing, ParamId::GridSize];
+    const ALL: [ParamId; 9] = [
+        ParamId::Gate,
+        ParamId::Threshold,
+        ParamId::MaxSources,
+        ParamId::Smoothing,
+        ParamId::GridSize,
+        ParamId::BandLow,
+        ParamId::RegionAzimuth,
+        ParamId::RegionWidth,
+        ParamId::RegionLowest,
+    ];
 
     #[test]
     fn the_rail_reaches_both_ends_and_comes_back() {

@@ -9,12 +9,43 @@ use crate::state::ViewState;
 use crate::{theme, widgets};
 
 /// The parameters of a set, in the order in which they are set: the engine first, as the threshold may follow it.
-const SET: [ParamId; 6] =
-    [ParamId::Engine, ParamId::Gate, ParamId::Threshold, ParamId::MaxSources, ParamId::Smoothing, ParamId::GridSize];
+const SET: [ParamId; 13] = [
+    ParamId::Engine,
+    ParamId::Gate,
+    ParamId::Threshold,
+    ParamId::MaxSources,
+    ParamId::Smoothing,
+    ParamId::GridSize,
+    ParamId::BandLow,
+    ParamId::BandHigh,
+    ParamId::Region,
+    ParamId::RegionAzimuth,
+    ParamId::RegionWidth,
+    ParamId::RegionLowest,
+    ParamId::RegionHighest,
+];
+/// Ready-made sets are about so many of them: where to look, and at which frequencies, is the room's matter.
+const READY_MADE: usize = 6;
 
 /// Values of all parameters of the analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<f32>", into = "Vec<f32>")]
 pub(crate) struct Settings([f32; SET.len()]);
+
+/// What was saved before there were as many parameters has the defaults of those that came later.
+impl From<Vec<f32>> for Settings {
+    fn from(saved: Vec<f32>) -> Self {
+        let mut settings = Self::of(&ParamValues::default());
+        settings.0.iter_mut().zip(saved).for_each(|(value, saved)| *value = saved);
+        settings
+    }
+}
+
+impl From<Settings> for Vec<f32> {
+    fn from(settings: Settings) -> Self {
+        settings.0.to_vec()
+    }
+}
 
 impl Settings {
     fn of(params: &ParamValues) -> Self {
@@ -43,15 +74,20 @@ pub(crate) struct Sides {
     pub(crate) other: Option<Settings>,
 }
 
-/// A ready-made set: its name, when to use it, and its values.
-fn ready_made() -> [(&'static str, &'static str, Settings); 4] {
+/// A ready-made set: its name, when to use it, and its values. What it is not about stays as it is `now`.
+fn ready_made(now: Settings) -> [(&'static str, &'static str, Settings); 4] {
     let set = |engine: Engine, gate_db: f32, threshold: f32, most: usize, smoothing_ms: f32, grid: usize| {
-        Settings([engine_value(engine), gate_db, threshold, most as f32, smoothing_ms, grid as f32])
+        let mut set = now;
+        let values = [engine_value(engine), gate_db, threshold, most as f32, smoothing_ms, grid as f32];
+        set.0[..READY_MADE].copy_from_slice(&values);
+        set
     };
     let neural = Engine::AggRl;
     [
         ("Speech in a room", "The start: sure-footed in rooms and noise", {
-            Settings::of(&ParamValues { engine: neural, ..ParamValues::default() })
+            let mut set = now;
+            set.0[..READY_MADE].copy_from_slice(&Settings::of(&ParamValues::default()).0[..READY_MADE]);
+            set
         }),
         ("Calm", "For long looks: smooth, few ghosts", set(neural, -55.0, 0.6, 4, 250.0, 2048)),
         ("Fine", "To measure angles: a fine grid, a short memory", set(neural, -60.0, 0.5, 4, 60.0, 8192)),
@@ -69,7 +105,7 @@ pub(crate) fn show(ui: &mut Ui, state: &mut ViewState, params: &ParamValues, act
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
         let width = ui.available_width();
-        let sets = ready_made();
+        let sets = ready_made(now);
         let name = sets.iter().find(|s| s.2 == now).map_or("Own settings", |s| s.0);
         let combo = egui::ComboBox::from_id_salt("settings").width(width - 92.0);
         let response = combo.selected_text(RichText::new(name).size(12.5)).show_ui(ui, |ui| {
@@ -102,7 +138,7 @@ mod tests {
     #[test]
     fn a_set_asks_for_what_differs_the_engine_first() {
         let params = ParamValues::default();
-        for (name, _, set) in ready_made() {
+        for (name, _, set) in ready_made(Settings::of(&params)) {
             let mut actions = Vec::new();
             set.apply(&params, &mut actions);
             let ids: Vec<_> = actions
@@ -123,7 +159,18 @@ mod tests {
     #[test]
     fn what_is_no_number_is_left_out() {
         let mut actions = Vec::new();
-        Settings([f32::NAN; 6]).apply(&ParamValues::default(), &mut actions);
+        Settings([f32::NAN; SET.len()]).apply(&ParamValues::default(), &mut actions);
         assert!(actions.is_empty());
+    }
+
+    #[test]
+    fn sides_that_were_saved_before_there_was_a_band_are_read() {
+        let sides: Sides =
+            serde_json::from_str(r#"{"on_b": true, "other": [1.0, -50.0, 0.3, 2.0, 100.0, 4096.0]}"#).unwrap();
+        let mut actions = Vec::new();
+        sides.other.unwrap().apply(&ParamValues { band_low_hz: 300.0, ..ParamValues::default() }, &mut actions);
+        assert_eq!(actions.len(), 7, "{actions:?}");
+        let again: Sides = serde_json::from_str(&serde_json::to_string(&sides).unwrap()).unwrap();
+        assert_eq!(again, sides);
     }
 }

@@ -4,12 +4,12 @@ use egui::{Rect, RichText, ScrollArea, Ui, UiBuilder, vec2};
 use spherescope_model::Engine;
 
 use crate::edits::Editor;
-use crate::input::{Action, Gesture, ParamChange, ParamId, ViewInput, engine_value};
+use crate::input::{Action, Gesture, ParamChange, ParamId, ParamValues, RegionKind, ViewInput, engine_value};
 use crate::number_field::Typing;
 use crate::state::{Tab, ViewState};
 use crate::{
-    array_panel, array_tools, array_view, capsule_editor, display, doctor_panel, layout_editor, param_row, settings,
-    stage, theme, widgets,
+    array_panel, array_tools, array_view, capsule_editor, display, doctor_panel, layout_editor, output, param_row,
+    settings, stage, theme, widgets,
 };
 
 /// Width of the panel beside the map.
@@ -75,20 +75,73 @@ fn sound(ui: &mut Ui, state: &mut ViewState, input: &ViewInput<'_>, actions: &mu
     if widgets::section(ui, "Analysis", stage::engine_name(input.params.engine), &mut open) {
         settings::show(ui, state, &input.params, actions);
         analysis(ui, &mut state.cache.typing, input, actions);
+        if widgets::section(ui, "Limits", &limits_remark(&input.params), &mut state.panels.limits) {
+            limits(ui, &mut state.cache.typing, input, actions);
+        }
     }
     state.panels.analysis = open;
     separator(ui);
     let mut open = state.panels.display;
     if widgets::section(ui, "Display", state.colour_map.name(), &mut open) {
-        display::show(ui, state);
+        display::show(ui, state, input.backdrop);
     }
     state.panels.display = open;
+    separator(ui);
+    let mut open = state.panels.output;
+    if widgets::section(ui, "Output", output::remark(input.outputs), &mut open) {
+        output::show(ui, state, input, actions);
+    }
+    state.panels.output = open;
     separator(ui);
 }
 
 fn separator(ui: &mut Ui) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 7.0), egui::Sense::hover());
     ui.painter().hline(rect.x_range(), rect.center().y, egui::Stroke::new(1.0, theme::LINE));
+}
+
+/// What is left out, in a few words.
+fn limits_remark(params: &ParamValues) -> String {
+    let [low, high] = [ParamId::BandLow, ParamId::BandHigh].map(|id| id.value_in(params));
+    let whole = ParamValues::default();
+    let band = ((low, high) != (whole.band_low_hz, whole.band_high_hz))
+        .then(|| format!("{:.0}–{:.0} Hz", low.min(high), low.max(high)));
+    let region = match params.region {
+        RegionKind::Sphere => None,
+        RegionKind::Front => Some("front"),
+        RegionKind::Upper => Some("upper half"),
+        RegionKind::Window => Some("window"),
+    };
+    match (band, region) {
+        (None, None) => "all around, all frequencies".into(),
+        (Some(band), None) => band,
+        (None, Some(region)) => region.into(),
+        (Some(band), Some(region)) => format!("{band}, {region}"),
+    }
+}
+
+/// Limits of the band and of the region.
+fn limits(ui: &mut Ui, typing: &mut Option<Typing>, input: &ViewInput<'_>, actions: &mut Vec<Action>) {
+    let width = ui.available_width();
+    for id in [ParamId::BandLow, ParamId::BandHigh] {
+        param_row::show(ui, id, &input.params, typing, actions);
+    }
+    ui.add_space(2.0);
+    let hints = [
+        (RegionKind::Sphere, "Sphere", "Sources are looked for all around"),
+        (RegionKind::Front, "Front", "Only what lies ahead: for a stage or a desk. Costs half"),
+        (RegionKind::Upper, "Upper", "Only what lies above the horizon: for arrays on a table. Costs half"),
+        (RegionKind::Window, "Window", "Only a window of azimuths and elevations: where you know the sources are"),
+    ];
+    if let Some(kind) = widgets::segmented(ui, width, &hints, input.params.region) {
+        let change = ParamChange { id: ParamId::Region, value: kind.value(), gesture: Gesture::Once };
+        actions.push(Action::SetParam(change));
+    }
+    if input.params.region == RegionKind::Window {
+        for id in [ParamId::RegionAzimuth, ParamId::RegionWidth, ParamId::RegionLowest, ParamId::RegionHighest] {
+            param_row::show(ui, id, &input.params, typing, actions);
+        }
+    }
 }
 
 fn analysis(ui: &mut Ui, typing: &mut Option<Typing>, input: &ViewInput<'_>, actions: &mut Vec<Action>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spherescope_dsp::doctor::Finding;
-use spherescope_dsp::{Grid, MicArray, Peak, Track};
+use spherescope_dsp::{Grid, MicArray, Peak, Region, Track};
 use spherescope_model::Engine;
 
 /// The newest state of the analysis.
@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub array: Arc<MicArray>,
     /// The D directions of the spectrum.
     pub grid: Arc<Grid>,
+    /// The part of the sphere in which sources are looked for; the grid covers it and a little more.
+    pub region: Region,
     /// Spatial spectrum `[D]`, 0 … 1; empty before the first frame.
     pub spectrum: Vec<f32>,
     /// The peaks to show, gated and thresholded, best first.

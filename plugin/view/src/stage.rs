@@ -1,7 +1,7 @@
 //! The middle of the editor: the projections with their scale, what is said when there is nothing to show, and the read-out under
 //! the pointer.
 
-use egui::{Align2, Color32, Painter, Pos2, Rect, StrokeKind, Ui, pos2, vec2};
+use egui::{Align2, Color32, Painter, Pos2, Rect, StrokeKind, TextureId, Ui, pos2, vec2};
 use spherescope_dsp::{Direction, MicArray};
 use spherescope_model::Engine;
 
@@ -25,6 +25,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) heat: &'a Heat,
     /// Its colours.
     pub(crate) colours: ColourMap,
+    /// The picture behind it.
+    pub(crate) backdrop: Option<TextureId>,
     /// The last two minutes.
     pub(crate) history: &'a History,
     /// The sources to mark.
@@ -80,6 +82,7 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
     }
     let (map_area, globe_area) = areas(rect, state.projection, state.map);
     let globe_clicked = globe_area.is_some_and(|area| globe::turn(ui, area, state));
+    state.cache.backdrop.update(ui.ctx(), input.backdrop);
     let look = Look::of(state);
     let heard = heard::sources(input.snapshot);
     state.cache.heat.update(ui.ctx(), input.snapshot, input.layout, look);
@@ -88,6 +91,7 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
         layout: input.layout,
         heat: &state.cache.heat,
         colours: state.colour_map,
+        backdrop: state.cache.backdrop.id(),
         history: &state.cache.history,
         sources: heard.clone(),
         pin: state.cache.pin,
@@ -168,6 +172,7 @@ fn beside(ui: &Ui, area: Rect, state: &mut ViewState, input: &ViewInput<'_>, oth
         layout: input.layout,
         heat: &state.cache.other_heat,
         colours: state.colour_map,
+        backdrop: state.cache.backdrop.id(),
         history: &History::default(),
         pin: state.cache.pin,
     };

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backdrop::BackdropChoice;
 use crate::colour_map::ColourMap;
+use crate::history::History;
 use crate::settings::Sides;
 
 /// How the sphere is laid out on the screen.
@@ -193,12 +195,16 @@ pub struct Panels {
     pub sources: bool,
     /// The parameters of the analysis.
     pub analysis: bool,
+    /// Limits of what is analysed.
+    pub limits: bool,
     /// The choice of the array.
     pub array: bool,
     /// The table of capsules.
     pub capsules: bool,
     /// How the map is drawn.
     pub display: bool,
+    /// What leaves the editor.
+    pub output: bool,
     /// What the layout doctor has found.
     pub doctor: bool,
     /// What can be done with the array.
@@ -213,9 +219,11 @@ impl Default for Panels {
             side: true,
             sources: true,
             analysis: true,
+            limits: false,
             array: true,
             capsules: true,
             display: true,
+            output: false,
             doctor: true,
             tools: false,
             history: true,
@@ -243,6 +251,8 @@ pub struct ViewState {
     pub auto_range: bool,
     /// How long maxima stay.
     pub hold: Hold,
+    /// The picture behind the map.
+    pub backdrop: BackdropChoice,
     /// What the middle of the window shows.
     pub tab: Tab,
     /// How a capsule's place is written.
@@ -277,6 +287,11 @@ impl ViewState {
         self.globe_pitch_deg = Self::DEFAULT_PITCH_DEG;
     }
 
+    /// Starts with what was heard before the window was opened.
+    pub fn resume(&mut self, history: History) {
+        self.cache.history = history;
+    }
+
     /// Turns the array back to where it started.
     pub fn reset_array_view(&mut self) {
         (self.array_yaw_deg, self.array_pitch_deg) = (Self::DEFAULT_YAW_DEG, Self::DEFAULT_PITCH_DEG);
@@ -296,6 +311,7 @@ impl ViewState {
         self.array_yaw_deg = (self.array_yaw_deg + 180.0).rem_euclid(360.0) - 180.0;
         self.array_pitch_deg = self.array_pitch_deg.clamp(-90.0, 90.0);
         self.array_zoom = self.array_zoom.clamp(0.25, 8.0);
+        self.backdrop.opacity_percent = self.backdrop.opacity_percent.min(100);
         if !HISTORY_S.contains(&self.history_s) {
             self.history_s = HISTORY_S[1];
         }
@@ -313,6 +329,7 @@ impl Default for ViewState {
             scale: Scale::default(),
             auto_range: false,
             hold: Hold::default(),
+            backdrop: BackdropChoice::default(),
             tab: Tab::default(),
             coordinates: Coordinates::default(),
             length_unit: LengthUnit::default(),

@@ -19,6 +19,7 @@ fn snapshot(len: usize) -> Snapshot {
         engine: Engine::AggRl,
         array: Arc::new(presets::find("eigenmike-em32").unwrap().array),
         grid,
+        region: spherescope_dsp::Region::Sphere,
         spectrum,
         peaks: vec![peak; 4],
         tracks: Vec::new(),
@@ -55,6 +56,8 @@ impl Editor {
             params: ParamValues::default(),
             opened: None,
             layout_error: None,
+            backdrop: None,
+            outputs: &spherescope_view::Outputs::default(),
         };
         let mut took = Duration::ZERO;
         let raw = RawInput {

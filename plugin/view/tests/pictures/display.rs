@@ -43,6 +43,7 @@ fn decibels_and_auto_range_show_what_is_weak() {
 fn held_maxima_stay_and_can_be_cleared() {
     let mut studio = bare(&[(60.0, 10.0, 0.9)]);
     studio.state.hold = Hold::Forever;
+    studio.state.panels.array = false;
     let Some(mut window) = Window::open(studio, SIZE, 1.0) else { return };
     let map = window.part("Map of the sphere");
     let move_on = |window: &Window, sequence: u64, t_s: f64| {
@@ -198,4 +199,117 @@ fn both_engines_side_by_side_and_how_far_they_agree() {
     studio.snapshot.other = None;
     let Some(window) = Window::open(studio, SIZE, 1.0) else { return };
     assert!(!window.says("Map of the other engine"));
+}
+
+/// A picture of the surroundings that is red to the left of the front, green to the right, and blue behind.
+fn surroundings() -> spherescope_view::Backdrop {
+    let (width, height) = (128, 64);
+    let colour = |x: usize| match x * 4 / width {
+        1 => egui::Color32::from_rgb(220, 30, 30),
+        2 => egui::Color32::from_rgb(30, 220, 30),
+        _ => egui::Color32::from_rgb(30, 30, 220),
+    };
+    let pixels = (0..width * height).map(|i| colour(i % width)).collect();
+    spherescope_view::Backdrop::Ready(std::sync::Arc::new(egui::ColorImage::new([width, height], pixels)))
+}
+
+#[test]
+fn a_picture_stands_behind_the_map_in_every_projection() {
+    let mut studio = bare(&[(60.0, 10.0, 0.9)]);
+    studio.backdrop = Some(surroundings());
+    studio.state.backdrop.path = "/home/me/room.jpg".into();
+    studio.state.backdrop.opacity_percent = 75;
+    studio.state.panels.array = false;
+    let Some(mut window) = Window::open(studio, SIZE, 1.0) else { return };
+    let map = window.part("Map of the sphere");
+    let picture = window.picture("backdrop");
+    // What sounds covers the picture; beside it the picture shows in its own colours, each in its place.
+    let channels = |azimuth: f32| picture.mean_colour(around(map, azimuth, -40.0));
+    let ([red, right, behind], lit) =
+        ([45.0, -45.0, 135.0].map(channels), picture.mean_colour(around(map, 60.0, 10.0)));
+    assert!(red[0] > 100.0 && red[0] > 2.0 * red[1], "{red:?}");
+    assert!(right[1] > 100.0 && right[1] > 2.0 * right[0], "{right:?}");
+    assert!(behind[2] > 100.0 && behind[2] > 1.5 * behind[0], "{behind:?}");
+    assert!(lit[1] > 150.0, "{lit:?}");
+
+    // Less of it at a lower opacity, all of it at the highest, and none after it was removed.
+    let mut redness = Vec::new();
+    for name in ["25 %", "100 %"] {
+        window.click(name);
+        window.harness.remove_cursor();
+        window.harness.run_steps(2);
+        redness.push(window.picture(&format!("backdrop-{name}")).mean_colour(around(map, 45.0, -40.0))[0]);
+    }
+    assert!(redness[0] < 0.6 * red[0] && redness[1] > 1.2 * red[0], "{redness:?}");
+    for kind in MapKind::ALL {
+        window.studio.borrow_mut().state.map = kind;
+        window.studio.borrow_mut().state.projection = Projection::Split;
+        window.harness.run_steps(2);
+        let colours = window.picture(&format!("backdrop-{kind:?}"));
+        for name in ["Map of the sphere", "Globe of the sphere"] {
+            let [r, g, b] = colours.mean_colour(window.part(name));
+            assert!(r > 35.0 && g > 35.0 && b > 35.0, "{kind:?}: {name}: {r} {g} {b}");
+        }
+    }
+    window.studio.borrow_mut().state.projection = Projection::Equirectangular;
+    window.studio.borrow_mut().state.map = MapKind::Equirectangular;
+    window.click("Remove");
+    assert!(window.studio.borrow().state.backdrop.path.is_empty());
+    window.studio.borrow_mut().backdrop = None;
+    window.harness.remove_cursor();
+    window.harness.run_steps(3);
+    let map = window.part("Map of the sphere");
+    assert!(window.picture("backdrop-removed").mean_colour(around(map, 45.0, -40.0))[0] < 40.0);
+}
+
+#[test]
+fn a_picture_is_asked_for_by_name_and_what_is_wrong_is_said() {
+    let mut studio = Studio::scene();
+    studio.state.panels.array = false;
+    let Some(mut window) = Window::open(studio, SIZE, 1.0) else { return };
+    window.click("Picture behind the map");
+    window.harness.event(Event::Text("/pictures/hall.png".into()));
+    window.harness.run_steps(1);
+    window.harness.key_press(Key::Enter);
+    window.harness.run_steps(2);
+    assert_eq!(window.studio.borrow().state.backdrop.path, "/pictures/hall.png");
+    window.studio.borrow_mut().backdrop = Some(spherescope_view::Backdrop::Loading);
+    window.harness.run_steps(2);
+    assert!(window.says("Reading the picture"));
+    let why = "/pictures/hall.png: cannot be read: No such file or directory (os error 2)";
+    window.studio.borrow_mut().backdrop = Some(spherescope_view::Backdrop::Failed(why.into()));
+    window.harness.remove_cursor();
+    window.harness.run_steps(2);
+    window.picture("backdrop-missing");
+    assert!(window.says("No picture behind the map: /pictures/hall.png: cannot be read"));
+    // The map is there as ever.
+    assert!(window.part("Map of the sphere").width() > 400.0);
+
+    let saved = serde_json::to_string(&window.studio.borrow().state).unwrap();
+    let loaded: spherescope_view::ViewState = serde_json::from_str(&saved).unwrap();
+    assert_eq!(loaded.backdrop.path, "/pictures/hall.png");
+}
+
+#[test]
+fn a_number_left_open_is_let_go_with_its_panel() {
+    let Some(mut window) = Window::open(Studio::scene(), SIZE, 1.0) else { return };
+    window.click("Gate value");
+    window.harness.event(Event::Text("-33".into()));
+    window.harness.run_steps(1);
+    // The panel closes over the field, and nothing was entered.
+    window.studio.borrow_mut().state.panels.analysis = false;
+    window.harness.run_steps(2);
+    window.studio.borrow_mut().state.panels.analysis = true;
+    window.harness.run_steps(2);
+    // A number again, not a text that waits for ever.
+    window.click("Gate value");
+    window.harness.event(Event::Text("-44".into()));
+    window.harness.run_steps(1);
+    window.harness.key_press(Key::Enter);
+    window.harness.run_steps(2);
+    let set = window
+        .actions()
+        .into_iter()
+        .any(|a| matches!(a, Action::SetParam(c) if c.id == ParamId::Gate && c.value == -44.0));
+    assert!(set);
 }

@@ -2,6 +2,7 @@
 
 mod array;
 mod display;
+mod outgoing;
 mod states;
 mod studio;
 mod where_it_is;

@@ -21,6 +21,8 @@ pub struct Studio {
     pub layout: MicArray,
     pub params: ParamValues,
     pub layout_error: Option<String>,
+    pub backdrop: Option<spherescope_view::Backdrop>,
+    pub outputs: spherescope_view::Outputs,
     pub opened: Option<spherescope_view::OpenedFile>,
     pub state: ViewState,
     pub actions: Vec<Action>,
@@ -72,6 +74,7 @@ impl Studio {
             engine: Engine::AggRl,
             array: Arc::new(layout.clone()),
             grid,
+            region: spherescope_dsp::Region::Sphere,
             spectrum,
             peaks,
             tracks,
@@ -98,6 +101,8 @@ impl Studio {
             layout,
             params,
             layout_error: None,
+            backdrop: None,
+            outputs: spherescope_view::Outputs::default(),
             opened: None,
             state: ViewState::default(),
             actions: Vec::new(),
@@ -130,6 +135,8 @@ impl Studio {
             params: self.params,
             opened: self.opened.as_ref(),
             layout_error: self.layout_error.as_deref(),
+            backdrop: self.backdrop.as_ref(),
+            outputs: &self.outputs,
         };
         let actions = draw(ui, &mut self.state, &input);
         for action in &actions {
@@ -312,6 +319,18 @@ impl Picture {
     pub fn mean(&self, rect: Rect) -> f32 {
         let (sum, n) = self.pixels(rect).fold((0.0, 0.0), |(s, n), (x, y)| (s + self.bright(x, y), n + 1.0));
         sum / n
+    }
+
+    /// Mean red, green and blue, 0 … 255.
+    pub fn mean_colour(&self, rect: Rect) -> [f32; 3] {
+        let (mut sum, mut n) = ([0.0; 3], 0.0);
+        for (x, y) in self.pixels(rect) {
+            for (sum, v) in sum.iter_mut().zip(&self.rgba[4 * (y * self.width + x)..]) {
+                *sum += f32::from(*v);
+            }
+            n += 1.0;
+        }
+        sum.map(|s| s / n)
     }
 
     /// How many different colours there are.
