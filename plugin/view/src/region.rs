@@ -22,7 +22,7 @@ pub(crate) fn excluded(region: &Region) -> Vec<bool> {
 /// The colour of what is not looked at, over a picture as over none.
 pub(crate) fn shade(x: usize, y: usize, see_through: bool) -> Color32 {
     // Dots, not lines: lines are what an array cannot tell apart.
-    let dot = x % 6 == 0 && y % 6 == 0;
+    let dot = x.is_multiple_of(6) && y.is_multiple_of(6);
     let colour = if dot { theme::LINE } else { theme::SUNKEN };
     if see_through { colour.gamma_multiply(0.82) } else { colour }
 }
