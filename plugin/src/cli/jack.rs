@@ -118,8 +118,8 @@ unsafe extern "C" fn process(frames: u32, tap: *mut c_void) -> c_int {
     for start in (0..frames).step_by(step) {
         let length = step.min(frames - start);
         writer.push(length, |channel, out| match buffers.get(channel) {
-            // SAFETY: `start + length` is within the `frames` samples of the buffer.
             Some(buffer) if !buffer.is_null() => {
+                // SAFETY: `start + length` is within the `frames` samples of the buffer.
                 out.copy_from_slice(unsafe { std::slice::from_raw_parts(buffer.add(start), length) })
             }
             _ => out.fill(0.0),
