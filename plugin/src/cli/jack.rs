@@ -56,42 +56,42 @@ impl Functions {
         if library.is_null() {
             return Err(format!("expected JACK's library {} on this computer, found none", LIBRARY.to_string_lossy()));
         }
-        macro_rules! function {
-            ($name:literal) => {{
-                // SAFETY: the library is loaded and the text ends with a zero.
-                let found = unsafe { dlsym(library, $name.as_ptr()) };
-                if found.is_null() {
-                    return Err(format!(
-                        "{}: expected {}, found none",
-                        LIBRARY.to_string_lossy(),
-                        $name.to_string_lossy()
-                    ));
-                }
-                // SAFETY: the type is that of `jack.h`, and the library is never unloaded.
-                #[allow(clippy::missing_transmute_annotations, reason = "the field that takes it says the type")]
-                unsafe {
-                    std::mem::transmute::<*mut c_void, _>(found)
-                }
-            }};
-        }
-        Ok(Self {
-            client_open: function!(c"jack_client_open"),
-            client_close: function!(c"jack_client_close"),
-            activate: function!(c"jack_activate"),
-            deactivate: function!(c"jack_deactivate"),
-            get_client_name: function!(c"jack_get_client_name"),
-            get_sample_rate: function!(c"jack_get_sample_rate"),
-            get_buffer_size: function!(c"jack_get_buffer_size"),
-            set_process_callback: function!(c"jack_set_process_callback"),
-            on_shutdown: function!(c"jack_on_shutdown"),
-            port_register: function!(c"jack_port_register"),
-            port_get_buffer: function!(c"jack_port_get_buffer"),
-            port_name: function!(c"jack_port_name"),
-            get_ports: function!(c"jack_get_ports"),
-            connect: function!(c"jack_connect"),
-            free: function!(c"jack_free"),
+        // SAFETY: the library is loaded, and each field's type is that of `jack.h`.
+        Ok(unsafe {
+            Self {
+                client_open: function(library, c"jack_client_open")?,
+                client_close: function(library, c"jack_client_close")?,
+                activate: function(library, c"jack_activate")?,
+                deactivate: function(library, c"jack_deactivate")?,
+                get_client_name: function(library, c"jack_get_client_name")?,
+                get_sample_rate: function(library, c"jack_get_sample_rate")?,
+                get_buffer_size: function(library, c"jack_get_buffer_size")?,
+                set_process_callback: function(library, c"jack_set_process_callback")?,
+                on_shutdown: function(library, c"jack_on_shutdown")?,
+                port_register: function(library, c"jack_port_register")?,
+                port_get_buffer: function(library, c"jack_port_get_buffer")?,
+                port_name: function(library, c"jack_port_name")?,
+                get_ports: function(library, c"jack_get_ports")?,
+                connect: function(library, c"jack_connect")?,
+                free: function(library, c"jack_free")?,
+            }
         })
     }
+}
+
+/// A function of a loaded library, which is never unloaded.
+///
+/// # Safety
+/// `F` must be the type of the function of this name.
+unsafe fn function<F>(library: *mut c_void, name: &CStr) -> Result<F, String> {
+    const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
+    // SAFETY: the library is loaded and the text ends with a zero.
+    let found = unsafe { dlsym(library, name.as_ptr()) };
+    if found.is_null() {
+        return Err(format!("{}: expected {}, found none", LIBRARY.to_string_lossy(), name.to_string_lossy()));
+    }
+    // SAFETY: the caller's promise; both are as long.
+    Ok(unsafe { std::mem::transmute_copy(&found) })
 }
 
 /// What the server's threads see.
@@ -120,7 +120,8 @@ unsafe extern "C" fn process(frames: u32, tap: *mut c_void) -> c_int {
         writer.push(length, |channel, out| match buffers.get(channel) {
             Some(buffer) if !buffer.is_null() => {
                 // SAFETY: `start + length` is within the `frames` samples of the buffer.
-                out.copy_from_slice(unsafe { std::slice::from_raw_parts(buffer.add(start), length) })
+                let samples = unsafe { std::slice::from_raw_parts(buffer.add(start), length) };
+                out.copy_from_slice(samples);
             }
             _ => out.fill(0.0),
         });
