@@ -38,6 +38,8 @@ fn window(preset: &str, channels: usize) -> Harness<'static> {
                 params: ParamValues::default(),
                 opened: None,
                 layout_error: None,
+                backdrop: None,
+                outputs: &spherescope_view::Outputs::default(),
             };
             draw(ui, &mut state, &input);
         });
