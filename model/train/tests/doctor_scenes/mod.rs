@@ -124,5 +124,5 @@ pub fn pair_to_swap(case: u64, array: &MicArray) -> (usize, usize) {
 
 /// Where the voices of a case come from.
 pub fn places(case: u64) -> Places {
-    if case % 3 == 0 { Places::Walk } else { Places::Many }
+    if case.is_multiple_of(3) { Places::Walk } else { Places::Many }
 }
