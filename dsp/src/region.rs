@@ -118,6 +118,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn a_window_s_grid_holds_all_of_it_and_little_more(
             azimuth_deg in -180.0f64..180.0, width_deg in 10.0f64..360.0, low in -75.0f64..70.0, height in 5.0f64..90.0,

@@ -22,7 +22,7 @@ const CHOSEN: [(&str, &str); 15] = [
     ("doctor-swapped", "doctor"),
     ("import-directions", "import"),
     ("size-480x320", "small-window"),
-    ("backdrop", "backdrop"),
+    ("hall", "backdrop"),
     ("region-Front", "region"),
     ("output-sending", "output"),
 ];

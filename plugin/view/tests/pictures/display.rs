@@ -262,6 +262,64 @@ fn a_picture_stands_behind_the_map_in_every_projection() {
     assert!(window.picture("backdrop-removed").mean_colour(around(map, 45.0, -40.0))[0] < 40.0);
 }
 
+/// A hall with a dark floor, windows at the left, a door in front and a stage behind.
+fn hall() -> spherescope_view::Backdrop {
+    let (width, height) = (1024, 512);
+    let colour = |i: usize| {
+        let azimuth = 180.0 - 360.0 * (i % width) as f32 / width as f32;
+        let elevation = 90.0 - 180.0 * (i / width) as f32 / height as f32;
+        // Walls of a square room, their edges at ±45° and ±135°.
+        let along = (azimuth + 45.0).rem_euclid(90.0) - 45.0;
+        let (low, high) = (-24.0 * along.to_radians().cos(), 34.0 * along.to_radians().cos());
+        let light = 1.0 - 0.35 * (azimuth - 90.0).to_radians().cos().min(0.0).abs();
+        let grey =
+            |r: f32, g: f32, b: f32| egui::Color32::from_rgb((r * light) as u8, (g * light) as u8, (b * light) as u8);
+        if elevation < low {
+            let plank = ((elevation * 3.0).sin() * 6.0).abs();
+            return grey(92.0 + plank, 70.0 + plank, 54.0);
+        }
+        if elevation > high {
+            return grey(150.0, 152.0, 156.0);
+        }
+        let window = (azimuth - 90.0).abs() < 32.0
+            && (azimuth - 90.0).rem_euclid(22.0) > 3.0
+            && (-4.0..24.0).contains(&elevation);
+        let door = azimuth.abs() < 9.0 && elevation < 14.0;
+        let stage = azimuth.abs() > 150.0 && elevation < -10.0;
+        match (window, door, stage) {
+            (true, ..) => egui::Color32::from_rgb(190, 212, 232),
+            (_, true, _) => grey(96.0, 62.0, 44.0),
+            (_, _, true) => grey(70.0, 46.0, 60.0),
+            _ => grey(128.0, 124.0, 116.0),
+        }
+    };
+    let pixels = (0..width * height).map(colour).collect();
+    spherescope_view::Backdrop::Ready(std::sync::Arc::new(egui::ColorImage::new([width, height], pixels)))
+}
+
+#[test]
+fn talkers_in_a_hall_are_seen_where_they_stand() {
+    let mut studio = Studio::scene();
+    studio.backdrop = Some(hall());
+    studio.state.backdrop.path = "/pictures/hall.jpg".into();
+    studio.state.backdrop.opacity_percent = 75;
+    studio.state.panels.array = false;
+    let silent = {
+        let mut studio = studio.clone();
+        studio.snapshot.active = false;
+        studio.snapshot.peaks.clear();
+        studio.snapshot.tracks.clear();
+        studio
+    };
+    let Some(mut window) = Window::open(studio, SIZE, 1.0) else { return };
+    let map = window.part("Map of the sphere");
+    let lit = window.picture("hall").mean_colour(around(map, 42.0, -1.0));
+    let Some(mut window) = Window::open(silent, SIZE, 1.0) else { return };
+    let dark = window.picture("hall-silent").mean_colour(around(map, 42.0, -1.0));
+    // Silence shows the wall; a talker covers it.
+    assert!((0..3).any(|i| (lit[i] - dark[i]).abs() > 30.0), "{lit:?} and {dark:?}");
+}
+
 #[test]
 fn a_picture_is_asked_for_by_name_and_what_is_wrong_is_said() {
     let mut studio = Studio::scene();
