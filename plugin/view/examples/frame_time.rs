@@ -127,13 +127,16 @@ impl Editor {
         let raw = RawInput { screen_rect: Some(screen), time: Some(snapshot.t_s), ..RawInput::default() };
         let mut took = Duration::ZERO;
         let state = &mut self.state;
-        let output = self.context.run_ui(raw, |ui| {
+        let mut output = self.context.run_ui(raw, |ui| {
             let begin = Instant::now();
             draw(ui, state, &input);
             took = begin.elapsed();
         });
         let asks = output.viewport_output.values().any(|v| v.repaint_delay < Duration::from_secs(1));
-        Frame { took, uploads: output.textures_delta.set.len(), asks }
+        let uploads = output.textures_delta.set.len();
+        // There is no graphics to hand them to.
+        output.textures_delta.clear();
+        Frame { took, uploads, asks }
     }
 }
 

@@ -129,10 +129,8 @@ fn wording(id: ParamId) -> (&'static str, &'static str) {
         ParamId::MaxSources => ("Sources", "At most this many sources at once"),
         ParamId::Smoothing => ("Smoothing", "Longer is calmer, shorter follows faster"),
         ParamId::GridSize => ("Grid", "Directions of the whole sphere: more are finer and cost more"),
-        ParamId::BandLow => ("From, Hz", "Leaves out what is lower: raise it against rumble and hum"),
-        ParamId::BandHigh => {
-            ("To, Hz", "Leaves out what is higher: lower it against hiss, and where the array aliases")
-        }
+        ParamId::BandLow => ("From, Hz", "Leaves out what is lower than what you want to follow"),
+        ParamId::BandHigh => ("To, Hz", "Leaves out what is higher: lower it where the array aliases"),
         ParamId::Region => ("Region", "Where sources are looked for"),
         ParamId::RegionAzimuth => ("Azimuth", "The middle of the window: the front is 0°, left is +90°"),
         ParamId::RegionWidth => ("Width", "How far the window reaches round the array"),
