@@ -81,13 +81,13 @@ pub(crate) struct Analysis {
     second: Option<Localizer>,
     /// The layout doctor, while a window is open to read what it finds.
     examination: Option<Examination>,
-    /// What `localizer` was made for, or could not be made for.
     /// The wishes for what goes out, as last looked at.
     outgoing_generation: Option<u64>,
     /// Where directions go.
     osc: Option<OscSender>,
     /// When they last failed to.
     osc_failed: Option<Instant>,
+    /// What `localizer` was made for, or could not be made for.
     plan: Option<Plan>,
     /// Why there is no localizer.
     obstacle: Option<String>,
