@@ -44,13 +44,13 @@ fn osc_is_off_until_asked_for_and_a_bad_target_is_said() {
     assert_eq!(window.actions(), [Action::SetOsc { target: "192.168.1.20:4001".into(), on: true }]);
 
     window.studio.borrow_mut().outputs = at("192.168.1.20:4001", OscState::Sending { bundles: 1234 });
-    window.studio.borrow_mut().outputs.recording = Recording::On { path: "/tmp/heard.csv".into(), frames: 520 };
-    window.studio.borrow_mut().outputs.saved = Some(Ok("/tmp/map.png: written, 2048 × 1024 pixels".into()));
+    window.studio.borrow_mut().outputs.recording = Recording::On { path: "/sounds/heard.csv".into(), frames: 520 };
+    window.studio.borrow_mut().outputs.saved = Some(Ok("/sounds/map.png: written, 2048 × 1024 pixels".into()));
     window.harness.remove_cursor();
     window.harness.run_steps(2);
     window.picture("output-sending");
     assert!(
-        window.says("bundles sent") && window.says("/tmp/heard.csv: 520 frames") && window.says("map.png: written")
+        window.says("bundles sent") && window.says("/sounds/heard.csv: 520 frames") && window.says("map.png: written")
     );
     window.click("Stop OSC");
     window.click("Stop Record");
@@ -86,16 +86,16 @@ fn recordings_and_pictures_are_asked_for_by_name() {
     window.click("Start Record");
     window.click("Save Map");
     assert!(window.actions().is_empty(), "a file without a name");
-    type_into(&mut window, "Recording file", "/tmp/heard.jsonl");
+    type_into(&mut window, "Recording file", "/sounds/heard.jsonl");
     window.click("Start Record");
-    assert_eq!(window.actions(), [Action::Record(Some("/tmp/heard.jsonl".into()))]);
-    type_into(&mut window, "Picture file", "/tmp/map.png");
+    assert_eq!(window.actions(), [Action::Record(Some("/sounds/heard.jsonl".into()))]);
+    type_into(&mut window, "Picture file", "/sounds/map.png");
     window.click("Save Map");
     let actions = window.actions();
     let [Action::WritePicture { path, size: [width, height], rgb }] = &actions[..] else {
         panic!("{} actions", actions.len())
     };
-    assert_eq!((path.as_str(), rgb.len()), ("/tmp/map.png", 3 * width * height));
+    assert_eq!((path.as_str(), rgb.len()), ("/sounds/map.png", 3 * width * height));
     // The loudest of three talkers, where it is.
     let bright = |i: usize| rgb[3 * i..3 * i + 3].iter().map(|v| u32::from(*v)).sum::<u32>();
     let best = (0..width * height).max_by_key(|&i| bright(i)).unwrap();
