@@ -18,6 +18,7 @@ pub mod outgoing;
 pub mod params;
 mod picture_files;
 pub mod plugin;
+mod results;
 pub mod session;
 pub mod shared;
 pub mod widths;
