@@ -108,9 +108,10 @@ impl Outgoing {
         self.recording.load_full()
     }
 
-    /// Whether anything is to go out.
+    /// Whether anything is to go out. A recording that has failed keeps nobody at work.
     pub fn wanted(&self) -> bool {
-        self.recording.load().is_some() || self.osc_target().is_some()
+        let failed = matches!(**self.recording_state.load(), Recording::Failed(_));
+        (self.recording.load().is_some() && !failed) || self.osc_target().is_some()
     }
 
     /// Counts up with every change of a wish. Read it before the wishes: then no change is missed.

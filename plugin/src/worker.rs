@@ -361,6 +361,7 @@ pub(crate) mod tests {
         play(&mut writer, &shared, from, 0.1);
         fourth.stop();
         assert!(matches!(outgoing.recording_state(), Recording::Failed(why) if why.contains("a.csv")));
+        assert!(!outgoing.wanted(), "a recording that has failed keeps nobody at work");
     }
 
     #[test]
