@@ -20,6 +20,7 @@ pub mod peaks;
 pub mod presets;
 pub mod region;
 pub mod steered;
+mod sync;
 pub mod tracker;
 
 pub use array::{Capsule, Extent, MicArray};

@@ -152,6 +152,10 @@ pub struct LiftedConfig {
     /// Time constants in seconds over which the weighed steered response is averaged beside the newest frame; none without memory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memory_s: Vec<f64>,
+    /// NV, learned bands of what each bin votes for by itself, beside the shares that directions have in the votes of now and of each
+    /// memory; 0 for a network without votes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub votes: usize,
 }
 
 fn is_zero(x: &usize) -> bool {
@@ -218,10 +222,18 @@ impl LiftedConfig {
         if self.memory_s.len() > 8 {
             return Err(format!("memory_s: expected at most 8 time constants, found {}", self.memory_s.len()));
         }
+        if self.votes > 0 && !self.quadrature.is_multiple_of(16) {
+            return Err(format!(
+                "quadrature: expected a multiple of 16 in a network with votes, found {}",
+                self.quadrature
+            ));
+        }
         if let Some(found) = self.memory_s.iter().find(|s| !(0.01..=60.0).contains(*s)) {
             return Err(format!("memory_s: expected 0.01 to 60 s, found {found}"));
         }
-        for (name, value, most) in [("evidence", self.evidence, 1024), ("order", self.order, 40)] {
+        for (name, value, most) in
+            [("evidence", self.evidence, 1024), ("order", self.order, 40), ("votes", self.votes, 256)]
+        {
             if value > most {
                 return Err(format!("{name}: expected 0 to {most}, found {value}"));
             }

@@ -9,9 +9,11 @@
 //! Layout of activations: `[Q, B, T, H]`, so that spherical transforms are one matrix product.
 
 pub mod streaming;
+mod votes;
 
 use candle_core::{D, Device, IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
+use pulp::Arch;
 use spherescope_dsp::harmonics::{Harmonics, degrees, harmonics_len};
 use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{Direction, Grid, MicArray};
@@ -22,6 +24,7 @@ use crate::layers::{Gru, LayerNorm, Linear};
 use crate::network::Spectra;
 use crate::ops::{elu, leaky_average, matmul, mean_and_max, scale_rows, with_slopes};
 use crate::parameter::{Begin, Parameter};
+use votes::{Follow, VoteState};
 
 /// Factor on the steered response before the input layer.
 const RESPONSE_GAIN: f64 = 4.0;
@@ -33,6 +36,8 @@ pub struct LiftedArray {
     /// log₁₀ spread along q, log₁₀ spread across q, log₂ C, `[Q, 3]`.
     geometry: Tensor,
     evidence: EvidenceSetup,
+    /// γ of its votes.
+    sharpness: f32,
     /// Steering a step below and above every bin's frequency.
     beside: Option<Box<[SteeredResponse; 2]>>,
 }
@@ -43,6 +48,7 @@ pub struct LiftedState {
     hidden: Vec<Vec<f32>>,
     /// Leaky averages of the weighed steered response and of the weights, `[Q + 1]` for each time constant.
     memory: Vec<Vec<f32>>,
+    votes: VoteState,
     evidence: EvidenceState,
     scratch: SteeredScratch,
 }
@@ -62,6 +68,8 @@ pub struct Lifted {
     /// Mixing weights of the bands, `[NB, K]`, and of the plain mean, `[1, K]`.
     bands: Tensor,
     mean: Tensor,
+    /// Mixing weights of the votes' bands, `[NV, K]`.
+    votes: Option<Tensor>,
     /// The weight of a bin from its evidence.
     evidence: Option<[Linear; 2]>,
     input: Linear,
@@ -90,15 +98,21 @@ impl Lifted {
         let device = vb.device();
         let grid = Grid::fibonacci(quadrature).map_err(candle_core::Error::wrap)?;
         let degree: Vec<u32> = degrees(order).map(|n| n as u32).collect();
-        let raw: Tensor = vb.get((bins, bands), "bands")?;
         // softplus, written so that large values do not overflow, then normalised over the bins.
-        let positive = (raw.relu()? + (raw.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
-        let bands_t = positive.broadcast_div(&positive.sum_keepdim(0)?)?.t()?;
+        let mixing = |raw: Tensor| {
+            let positive = (raw.relu()? + (raw.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
+            positive.broadcast_div(&positive.sum_keepdim(0)?)?.t()
+        };
+        let bands_t = mixing(vb.get((bins, bands), "bands")?)?;
+        let votes = match config.votes {
+            0 => None,
+            votes => Some(mixing(vb.get((bins, votes), "votes")?)?),
+        };
         let mean = Tensor::full(1.0 / bins as f32, (1, bins), device)?;
         let frequencies = vb.get(bins, "frequencies_hz")?;
         let frequencies_hz = frequencies.to_vec1::<f32>()?;
         let (gains, biases) = (vb.get((outputs, fields, order + 1), "gridnet.gain")?, vb.get(outputs, "score.bias")?);
-        let inputs = bands + 4 + if config.evidence > 0 { FRAME_FEATURES } else { 0 } + config.memory_s.len();
+        let inputs = inputs(config);
         Ok(Self {
             config: config.clone(),
             frequencies_hz: frequencies_hz.into_iter().map(f64::from).collect(),
@@ -108,6 +122,7 @@ impl Lifted {
             degree: Tensor::new(degree, device)?,
             bands: (bands_t * RESPONSE_GAIN)?,
             mean: (mean * RESPONSE_GAIN)?,
+            votes,
             evidence: match config.evidence {
                 0 => None,
                 hidden => {
@@ -153,6 +168,7 @@ impl Lifted {
             steering: SteeredResponse::new(array, &self.quadrature, &self.frequencies_hz, speed_of_sound_m_s),
             geometry: Tensor::from_vec(rows, (self.quadrature.len(), 3), &Device::Cpu)?,
             evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s),
+            sharpness: votes::sharpness(positions.len()),
             beside: None,
         })
     }
@@ -197,6 +213,7 @@ impl Lifted {
         LiftedState {
             hidden: vec![vec![0.0; self.config.quadrature * self.config.channels]; self.config.blocks],
             memory: vec![vec![0.0; self.config.quadrature + 1]; self.config.memory_s.len()],
+            votes: VoteState::new(self.config.memory_s.len(), self.config.quadrature),
             evidence: EvidenceState::default(),
             scratch: SteeredScratch::default(),
         }
@@ -218,10 +235,10 @@ impl Lifted {
         }
         let mut steered = Vec::with_capacity(k * t * q);
         array.steering.respond(spectra.phat, t, &mut state.scratch, |_, response| steered.extend_from_slice(response));
+        let responses: Vec<Response> = steered.chunks_exact(q).map(Response::of).collect();
         let (weights, of_frames) = match &self.evidence {
             None => (None, None),
             Some([hidden, out]) => {
-                let responses: Vec<Response> = steered.chunks_exact(q).map(Response::of).collect();
                 let (mut features, mut of_frames) = (Vec::new(), Vec::new());
                 let into = [&mut features, &mut of_frames];
                 state.evidence.follow(&array.evidence, spectra.power, &responses, self.hop_s, into);
@@ -231,6 +248,7 @@ impl Lifted {
                 (Some(weights), Some(Tensor::from_vec(of_frames, (1, 1, t, FRAME_FEATURES), &Device::Cpu)?))
             }
         };
+        let voted = self.vote(array, &steered, &responses, weights.as_ref(), [k, t, q], &mut state.votes)?;
         let steered = match (&array.beside, &spectra.beside) {
             (Some(steering), Some(beside)) => {
                 let [below, mut above] = [0, 1].map(|i| {
@@ -259,14 +277,56 @@ impl Lifted {
         if let Some(of_frames) = of_frames {
             features.push(of_frames.broadcast_as((q, 1, t, FRAME_FEATURES))?);
         }
-        for average in remembered {
-            features.push(by_direction(average)?);
+        for feature in remembered.into_iter().chain(voted) {
+            features.push(by_direction(feature)?);
         }
         let mut h = self.input.forward(&Tensor::cat(&features, D::Minus1)?)?;
         for (block, hidden) in self.blocks.iter().zip(&mut state.hidden) {
             h = block.forward(&h, &self.harmonics, &self.degree, hidden)?;
         }
         Ok(h)
+    }
+
+    /// Bands of the bins' votes `[NV, T·Q]`, then the shares of the frame and those remembered `[2 M, T·Q]`; see [`votes`]. The gradient
+    /// reaches the bins' weights through the bands; the shares count as given.
+    fn vote(
+        &self,
+        array: &LiftedArray,
+        steered: &[f32],
+        responses: &[Response],
+        weights: Option<&Tensor>,
+        [k, t, q]: [usize; 3],
+        state: &mut VoteState,
+    ) -> Result<Option<Tensor>> {
+        let Some(bands) = &self.votes else { return Ok(None) };
+        let keep: Vec<f32> = self.config.memory_s.iter().map(|time_s| (-self.hop_s / time_s).exp() as f32).collect();
+        let weight_values = match weights {
+            Some(w) => w.to_vec1()?,
+            None => vec![1.0; k * t],
+        };
+        let (mut votes, mut shares) = (vec![0.0; steered.len()], vec![0.0; 2 * keep.len() * t * q]);
+        Arch::new().dispatch(Follow {
+            quadrature: q,
+            steered,
+            responses,
+            weights: &weight_values,
+            sharpness: array.sharpness,
+            keep: &keep,
+            state,
+            votes: &mut votes,
+            shares: &mut shares,
+        });
+        let votes = Tensor::from_vec(votes, (k * t, q), &Device::Cpu)?;
+        let votes = match weights {
+            Some(w) => scale_rows(&votes, w)?,
+            None => votes,
+        };
+        let banded = votes::compressed(&matmul(bands, &votes.reshape((k, t * q))?)?)?;
+        if keep.is_empty() {
+            return Ok(Some(banded));
+        }
+        let shares = Tensor::from_vec(shares, (2 * keep.len(), t * q), &Device::Cpu)?;
+        Ok(Some(Tensor::cat(&[banded, shares], 0)?))
     }
 
     /// What was heard before, for each time constant: the mean over bins and past frames of the steered response, each bin and frame as
@@ -321,36 +381,45 @@ impl Lifted {
     }
 }
 
+/// Features of each direction: bands, three of the geometry, the plain mean, those of the frame, memories, votes. What was invented last
+/// comes last, so that the weights of a network without it can be taken over.
+fn inputs(config: &LiftedConfig) -> usize {
+    let memories = config.memory_s.len();
+    let of_frames = if config.evidence > 0 { FRAME_FEATURES } else { 0 };
+    let of_votes = if config.votes > 0 { config.votes + 2 * memories } else { 0 };
+    config.bands + 4 + of_frames + memories + of_votes
+}
+
 /// Every parameter of a lifted network and how it begins, in the order of the data flow; the bins' frequencies come last.
 pub fn parameters(config: &LiftedConfig) -> Vec<Parameter> {
     let LiftedConfig { bins: k, bands, channels: h, order, fields, outputs, evidence, .. } = *config;
     let mut all = Vec::new();
     // Overlapping bells over the bins; softplus follows.
-    let bells = (0..k * bands)
-        .map(|i| {
+    let bells = |bands: usize| {
+        let bell = |i: usize| {
             let (at, band) = (i / bands, i % bands);
             let x = at as f32 / (k.max(2) - 1) as f32;
             let centre = 0.03 + 0.94 * band as f32 / (bands.max(2) - 1) as f32;
             (-((x - centre) * bands as f32).powi(2)).exp()
-        })
-        .collect();
-    all.push(Parameter::new("bands", &[k, bands], Begin::Values(bells)));
+        };
+        Begin::Values((0..k * bands).map(bell).collect())
+    };
+    all.push(Parameter::new("bands", &[k, bands], bells(bands)));
+    if config.votes > 0 {
+        all.push(Parameter::new("votes", &[k, config.votes], bells(config.votes)));
+    }
     let linear = |all: &mut Vec<Parameter>, name: &str, inputs: usize, out: usize| {
         let bound = 1.0 / (inputs.max(1) as f32).sqrt();
         all.push(Parameter::new(format!("{name}.weight"), &[out, inputs], Begin::Uniform(bound)));
         all.push(Parameter::new(format!("{name}.bias"), &[out], Begin::Uniform(bound)));
     };
-    let mut inputs = bands + 4;
     if evidence > 0 {
-        inputs += FRAME_FEATURES;
         linear(&mut all, "evidence.0", FEATURES, evidence);
         // Every bin counts 1 until something is learned.
         all.push(Parameter::new("evidence.1.weight", &[1, evidence], Begin::Constant(0.0)));
         all.push(Parameter::new("evidence.1.bias", &[1], Begin::Constant(0.0)));
     }
-    // Last, so that a network without memory can be taken over.
-    inputs += config.memory_s.len();
-    linear(&mut all, "input", inputs, h);
+    linear(&mut all, "input", inputs(config), h);
     for i in 0..config.blocks {
         let norm = |all: &mut Vec<Parameter>, name: &str| {
             all.push(Parameter::new(format!("blocks.{i}.{name}.weight"), &[h], Begin::Constant(1.0)));

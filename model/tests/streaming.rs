@@ -121,10 +121,12 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn live_sound_gets_what_the_definition_gives() {
-    let sizes: [(&str, Config); 5] = [
+    let sizes: [(&str, Config); 7] = [
         ("as shipped", config(|_| {})),
         ("without evidence", config(|c| c.evidence = 0)),
         ("without memory", config(|c| c.memory_s.clear())),
+        ("with votes", config(|c| c.votes = 12)),
+        ("with votes alone", config(|c| (c.votes, c.memory_s, c.evidence) = (3, Vec::new(), 0))),
         ("small", config(|c| (c.quadrature, c.channels, c.order, c.blocks, c.fields, c.bins) = (96, 16, 5, 1, 3, 40))),
         ("wide", config(|c| (c.quadrature, c.channels, c.order, c.bands, c.outputs) = (288, 48, 12, 5, 1))),
     ];

@@ -10,6 +10,7 @@ mod closing;
 pub mod editor;
 mod examination;
 pub mod frame_log;
+pub mod generation;
 mod injected;
 mod layout_files;
 mod meters;
@@ -21,6 +22,7 @@ pub mod plugin;
 mod results;
 pub mod session;
 pub mod shared;
+mod sync;
 pub mod widths;
 pub mod worker;
 #[cfg(target_os = "linux")]

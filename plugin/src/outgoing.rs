@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::{Deserialize, Serialize};
 use spherescope_view::{FIRST_OSC_TARGET, OscState, Recording, osc_address};
+
+use crate::generation::Generation;
 
 /// What a project saves about OSC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +57,7 @@ pub struct Outgoing {
     agreed: AtomicBool,
     recording: ArcSwapOption<RecordingOrder>,
     /// Counts up with every change of a wish.
-    generation: AtomicU64,
+    generation: Generation,
     /// What has become of OSC, as the worker has it.
     osc_state: ArcSwap<OscState>,
     /// What has become of the recording, as the worker has it.
@@ -87,7 +89,7 @@ impl Outgoing {
         }
         self.agreed.store(agreed, Ordering::Release);
         self.osc.store(Arc::new(choice));
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.changed();
     }
 
     /// Where to send; nothing unless the user wants it.
@@ -100,7 +102,7 @@ impl Outgoing {
     pub fn record(&self, path: Option<PathBuf>) {
         self.recording.store(path.map(|path| Arc::new(RecordingOrder { path, begun: AtomicBool::new(false) })));
         self.recording_state.store(Arc::new(Recording::Off));
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.changed();
     }
 
     /// The recording that is wanted.
@@ -116,7 +118,7 @@ impl Outgoing {
 
     /// Counts up with every change of a wish. Read it before the wishes: then no change is missed.
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.generation.current()
     }
 
     /// The worker's word on OSC.

@@ -15,6 +15,7 @@ use nice_plug::prelude::{ParamPtr, Params};
 use spherescope_dsp::{MicArray, presets};
 use spherescope_view::ViewState;
 
+use crate::generation::Generation;
 use crate::injected;
 use crate::outgoing::Outgoing;
 use crate::worker::panic_text;
@@ -45,13 +46,13 @@ pub struct Session {
     /// The array as the user chose it, whether or not the bus carries all of it.
     layout: ArcSwap<MicArray>,
     /// Counts up after every change of the layout.
-    layout_generation: AtomicU64,
+    layout_generation: Generation,
     /// Why the last layout was refused, if it was.
     layout_refusal: ArcSwapOption<String>,
     /// The view's state in its saved form: JSON that the view has accepted.
     view: ArcSwap<String>,
     /// Counts up when a loaded state has changed the view; the editor's own changes do not count.
-    view_generation: AtomicU64,
+    view_generation: Generation,
     /// Width and height of the window in logical pixels, in the upper and lower half.
     window: AtomicU64,
     /// What goes out of the plugin.
@@ -63,10 +64,10 @@ impl Session {
     pub fn new(first_preset: &str) -> Self {
         Self {
             layout: ArcSwap::from_pointee(first_layout(first_preset)),
-            layout_generation: AtomicU64::new(0),
+            layout_generation: Generation::new(),
             layout_refusal: ArcSwapOption::empty(),
             view: ArcSwap::from_pointee(text_of(&ViewState::default())),
-            view_generation: AtomicU64::new(0),
+            view_generation: Generation::new(),
             window: AtomicU64::new(packed(FIRST_WINDOW)),
             outgoing: Outgoing::default(),
         }
@@ -84,14 +85,14 @@ impl Session {
 
     /// Counts up after every change of [`Session::layout`]. Read it before the layout: then no change is missed.
     pub fn layout_generation(&self) -> u64 {
-        self.layout_generation.load(Ordering::Acquire)
+        self.layout_generation.current()
     }
 
     /// Takes another array. The caller also has to touch a parameter for the host to see its project change.
     pub fn set_layout(&self, array: MicArray) {
         self.layout.store(Arc::new(array));
         self.layout_refusal.store(None);
-        self.layout_generation.fetch_add(1, Ordering::Release);
+        self.layout_generation.changed();
     }
 
     /// Why the last layout was refused, if it was.
@@ -110,7 +111,7 @@ impl Session {
 
     /// Counts up when a loaded state has changed [`Session::view`].
     pub fn view_generation(&self) -> u64 {
-        self.view_generation.load(Ordering::Acquire)
+        self.view_generation.current()
     }
 
     /// Remembers the view's state as the user has left it.
@@ -197,7 +198,7 @@ impl Session {
         }
         if let Some(view) = small(VIEW).and_then(|text| serde_json::from_str::<ViewState>(text).ok()) {
             self.set_view(&view);
-            self.view_generation.fetch_add(1, Ordering::Release);
+            self.view_generation.changed();
         }
         if let Some(size) = small(WINDOW).and_then(|text| serde_json::from_str(text).ok()) {
             self.set_window(size);

@@ -3,6 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use spherescope_dsp::nudft::Complex32;
 
+use super::super::votes::{Follow, compress, follow};
 use super::kernels::{
     Elements, LANES, Rows, Target, elu, layer_norm, padded, product, sigmoid, tanh, vectors, vectors_mut,
 };
@@ -24,10 +25,12 @@ pub(super) struct Scratch {
     responses: Vec<Response>,
     /// Weight of each bin, `[K][T]`.
     weights: Vec<f32>,
+    /// Votes of each bin, `[K][T][Q]`.
+    votes: Vec<f32>,
     features: Vec<f32>,
     of_frames: Vec<f32>,
     hidden: Vec<f32>,
-    /// What reaches the input layer for each direction, `[NB + 1 + M][T][Q]`.
+    /// What reaches the input layer for each direction, `[NB + 1 + M + NV + 2 M][T][Q]`.
     inputs: Vec<f32>,
     /// Weighed response, mean over the bins, `[T][Q]`.
     sums: Vec<f32>,
@@ -111,6 +114,7 @@ impl WithSimd for Chunk<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         self.lift(simd);
         self.weigh(simd);
+        self.vote(simd);
         self.mix(simd);
         self.remember();
         self.enter(simd);
@@ -180,25 +184,54 @@ impl Chunk<'_> {
         }));
     }
 
+    /// What the bins say one by one.
+    #[inline(always)]
+    fn vote<S: Simd>(&mut self, simd: S) {
+        let sizes = self.network.sizes;
+        if sizes.votes == 0 {
+            return;
+        }
+        let (bins, q, cells) = (sizes.bins, sizes.quadrature, self.frames * sizes.quadrature);
+        let Stream { votes: state, scratch, .. } = &mut *self.stream;
+        let Scratch { steered, responses, weights, votes, inputs, .. } = scratch;
+        let votes = grown(votes, bins * cells);
+        let features = &mut grown(inputs, sizes.by_direction() * cells)[(sizes.bands + 1 + sizes.memories) * cells..];
+        let (bands, shares) = features.split_at_mut(sizes.votes * cells);
+        follow(
+            simd,
+            Follow {
+                quadrature: q,
+                steered: &steered[..bins * cells],
+                responses,
+                weights,
+                sharpness: self.array.sharpness,
+                keep: &self.network.keep,
+                state,
+                votes,
+                shares,
+            },
+        );
+        weigh_rows(simd, votes, weights, q);
+        let mixing = Elements { values: &self.network.vote_mixing, row: bins, column: 1 };
+        let into = Target { values: bands, row: cells, add: false };
+        product(simd, into, [sizes.votes, bins, cells], mixing, Rows { values: votes, row: cells });
+        compress(simd, bands);
+    }
+
     /// Bands and means over the bins.
     #[inline(always)]
     fn mix<S: Simd>(&mut self, simd: S) {
         let sizes = self.network.sizes;
         let (bins, bands, cells) = (sizes.bins, sizes.bands, self.frames * sizes.quadrature);
         let Scratch { steered, weights, inputs, sums, .. } = &mut self.stream.scratch;
-        let inputs = grown(inputs, (bands + 1 + sizes.memories) * cells);
+        let inputs = grown(inputs, sizes.by_direction() * cells);
         let sums = grown(sums, cells);
         let steered = &mut steered[..bins * cells];
         let mean = Elements { values: &self.network.mixing[bands * bins..], row: bins, column: 1 };
         let plain = Target { values: &mut inputs[bands * cells..], row: cells, add: false };
         product(simd, plain, [1, bins, cells], mean, Rows { values: steered, row: cells });
         if self.network.evidence.is_some() {
-            for (response, weight) in steered.chunks_exact_mut(sizes.quadrature).zip(weights.iter()) {
-                let weight = simd.splat_f32s(*weight);
-                for x in vectors_mut::<S>(response) {
-                    *x = simd.mul_f32s(*x, weight);
-                }
-            }
+            weigh_rows(simd, steered, weights, sizes.quadrature);
         }
         let weighed = Rows { values: steered, row: cells };
         let mixing = Elements { values: &self.network.mixing, row: bins, column: 1 };
@@ -256,7 +289,7 @@ impl Chunk<'_> {
             product(
                 simd,
                 Target { values: &mut x[frame * h..], row: t * h, add: true },
-                [q, sizes.bands + 1 + sizes.memories, h],
+                [q, sizes.by_direction(), h],
                 Elements { values: &inputs[frame * q..], row: 1, column: t * q },
                 Rows { values: &input.by_direction, row: h },
             );
@@ -593,4 +626,15 @@ pub(crate) fn probabilities(logits: &mut [f32]) {
         }
     }
     Arch::new().dispatch(Sigmoid(logits));
+}
+
+/// Each row of `width` values times its weight.
+#[inline(always)]
+fn weigh_rows<S: Simd>(simd: S, rows: &mut [f32], weights: &[f32], width: usize) {
+    for (row, weight) in rows.chunks_exact_mut(width).zip(weights) {
+        let weight = simd.splat_f32s(*weight);
+        for x in vectors_mut::<S>(row) {
+            *x = simd.mul_f32s(*x, weight);
+        }
+    }
 }

@@ -7,33 +7,33 @@
 use pulp::Simd;
 
 /// Every width is a multiple of this: the lanes of the widest vectors.
-pub(super) const LANES: usize = 16;
+pub(in crate::lifted) const LANES: usize = 16;
 
 /// `len` rounded up to whole vectors.
-pub(super) fn padded(len: usize) -> usize {
+pub(in crate::lifted) fn padded(len: usize) -> usize {
     len.next_multiple_of(LANES)
 }
 
 /// A matrix that is read element by element: values, and the strides of rows and columns.
 #[derive(Clone, Copy)]
-pub(super) struct Elements<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) row: usize,
-    pub(super) column: usize,
+pub(in crate::lifted) struct Elements<'a> {
+    pub(in crate::lifted) values: &'a [f32],
+    pub(in crate::lifted) row: usize,
+    pub(in crate::lifted) column: usize,
 }
 
 /// A matrix that is read in vectors along its rows: values, and the stride of rows.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) row: usize,
+pub(in crate::lifted) struct Rows<'a> {
+    pub(in crate::lifted) values: &'a [f32],
+    pub(in crate::lifted) row: usize,
 }
 
 /// Where a product goes: values, the stride of rows, and whether it is added to what is there.
-pub(super) struct Target<'a> {
-    pub(super) values: &'a mut [f32],
-    pub(super) row: usize,
-    pub(super) add: bool,
+pub(in crate::lifted) struct Target<'a> {
+    pub(in crate::lifted) values: &'a mut [f32],
+    pub(in crate::lifted) row: usize,
+    pub(in crate::lifted) add: bool,
 }
 
 /// A [`Target`] whose bounds have been checked.
@@ -49,7 +49,13 @@ struct Raw {
 /// # Panics
 /// When an operand is shorter than its shape says: a mistake of this crate, never of its input.
 #[inline(always)]
-pub(super) fn product<S: Simd>(simd: S, out: Target<'_>, [m, k, n]: [usize; 3], a: Elements<'_>, b: Rows<'_>) {
+pub(in crate::lifted) fn product<S: Simd>(
+    simd: S,
+    out: Target<'_>,
+    [m, k, n]: [usize; 3],
+    a: Elements<'_>,
+    b: Rows<'_>,
+) {
     if m == 0 || n == 0 || k == 0 {
         return;
     }
@@ -146,19 +152,19 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(
 
 /// The vectors of a slice whose length is a multiple of [`LANES`].
 #[inline(always)]
-pub(super) fn vectors<S: Simd>(x: &[f32]) -> &[S::f32s] {
+pub(in crate::lifted) fn vectors<S: Simd>(x: &[f32]) -> &[S::f32s] {
     S::as_simd_f32s(x).0
 }
 
 /// The same, to be written.
 #[inline(always)]
-pub(super) fn vectors_mut<S: Simd>(x: &mut [f32]) -> &mut [S::f32s] {
+pub(in crate::lifted) fn vectors_mut<S: Simd>(x: &mut [f32]) -> &mut [S::f32s] {
     S::as_mut_simd_f32s(x).0
 }
 
 /// e^x within 2e−7 relative for |x| ≤ 87; the same polynomial as the scalar one of the operations for training.
 #[inline(always)]
-pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(in crate::lifted) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let s = |x| simd.splat_f32s(x);
     let x = simd.max_f32s(simd.min_f32s(x, s(87.0)), s(-87.0));
     // Adding and taking 1.5 · 2²³ rounds to the nearest whole number.
@@ -179,21 +185,21 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 /// 1 / (1 + e^−x).
 #[inline(always)]
-pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(in crate::lifted) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.sub_f32s(simd.splat_f32s(0.0), x))))
 }
 
 /// Hyperbolic tangent.
 #[inline(always)]
-pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(in crate::lifted) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let (one, two) = (simd.splat_f32s(1.0), simd.splat_f32s(2.0));
     simd.sub_f32s(simd.mul_f32s(two, sigmoid(simd, simd.mul_f32s(two, x))), one)
 }
 
 /// ELU with α = 1, in place.
 #[inline(always)]
-pub(super) fn elu<S: Simd>(simd: S, x: &mut [f32]) {
+pub(in crate::lifted) fn elu<S: Simd>(simd: S, x: &mut [f32]) {
     let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
     for x in vectors_mut::<S>(x) {
         let below = simd.sub_f32s(exp(simd, simd.min_f32s(*x, zero)), one);
@@ -203,7 +209,7 @@ pub(super) fn elu<S: Simd>(simd: S, x: &mut [f32]) {
 
 /// Layer norm of every row of `width` values: gain and bias `[width]`, ε = 1e−5.
 #[inline(always)]
-pub(super) fn layer_norm<S: Simd>(simd: S, out: &mut [f32], x: &[f32], [gain, bias]: [&[f32]; 2]) {
+pub(in crate::lifted) fn layer_norm<S: Simd>(simd: S, out: &mut [f32], x: &[f32], [gain, bias]: [&[f32]; 2]) {
     let width = gain.len();
     let per = 1.0 / width as f32;
     let (gain, bias) = (vectors::<S>(gain), vectors::<S>(bias));

@@ -10,7 +10,7 @@
 //!   first, whatever the direction, and then takes S numbers for each direction.
 
 mod forward;
-mod kernels;
+pub(super) mod kernels;
 
 use candle_core::{Result, Tensor};
 use pulp::{Arch, Simd, WithSimd};
@@ -18,6 +18,7 @@ use spherescope_dsp::harmonics::{Harmonics, degrees, harmonics_len, real_harmoni
 use spherescope_dsp::steered::sine_and_cosine;
 use spherescope_dsp::{Direction, MicArray};
 
+use super::votes::{self, VoteState};
 use super::{Lifted, geometry_of};
 use crate::evidence::{EvidenceSetup, EvidenceState, FRAME_FEATURES};
 use crate::layers::{LayerNorm, Linear};
@@ -41,6 +42,8 @@ pub struct Streaming {
     harmonics: Vec<f32>,
     /// Bands, then the plain mean, `[NB + 1][K]`.
     mixing: Vec<f32>,
+    /// Bands of the votes, `[NV][K]`.
+    vote_mixing: Vec<f32>,
     evidence: Option<Evidence>,
     /// Decay of each memory from frame to frame.
     keep: Vec<f32>,
@@ -62,6 +65,8 @@ struct Sizes {
     bands: usize,
     /// Time constants of the memory.
     memories: usize,
+    /// NV, bands of the votes.
+    votes: usize,
     /// J.
     fields: usize,
     /// Even harmonics, and their padded number.
@@ -74,6 +79,16 @@ impl Sizes {
     /// Padded number of all harmonics.
     fn columns(&self) -> usize {
         self.even[1] + self.odd[1]
+    }
+
+    /// Features of each direction that the votes give: bands, shares of the frame, shares remembered.
+    fn of_votes(&self) -> usize {
+        if self.votes > 0 { self.votes + 2 * self.memories } else { 0 }
+    }
+
+    /// All features that differ from direction to direction and frame to frame.
+    fn by_direction(&self) -> usize {
+        self.bands + 1 + self.memories + self.of_votes()
     }
 }
 
@@ -89,7 +104,7 @@ struct Evidence {
 /// The layer from features to channels, by groups of features.
 #[derive(Debug)]
 struct Input {
-    /// Bands, plain mean, memories: `[NB + 1 + M][H]`.
+    /// Bands, plain mean, memories, votes: `[NB + 1 + M + NV + 2 M][H]`.
     by_direction: Vec<f32>,
     /// `[3][H]`.
     geometry: Vec<f32>,
@@ -142,6 +157,8 @@ pub struct StreamingArray {
     /// What geometry and bias give to the input layer, `[Q][H]`.
     geometry: Vec<f32>,
     evidence: EvidenceSetup,
+    /// γ of its votes.
+    sharpness: f32,
 }
 
 /// A grid as the streaming network sees it: Gridnet's harmonics, `[S][D, padded]`.
@@ -158,6 +175,7 @@ pub struct Stream {
     hidden: Vec<Vec<f32>>,
     /// Leaky averages of the weighed steered response and of the weights, `[Q + 1]` for each time constant.
     memory: Vec<Vec<f32>>,
+    votes: VoteState,
     evidence: EvidenceState,
     scratch: Scratch,
 }
@@ -182,6 +200,7 @@ impl Streaming {
             channels: h,
             bands: config.bands,
             memories: config.memory_s.len(),
+            votes: config.votes,
             fields: config.fields,
             even: [even.len(), padded(even.len())],
             odd: [odd.len(), padded(odd.len())],
@@ -262,6 +281,10 @@ impl Streaming {
             columns: place.into_iter().map(|(_, harmonic)| harmonic).collect(),
             harmonics,
             mixing,
+            vote_mixing: match &lifted.votes {
+                Some(bands) => values(bands)?,
+                None => Vec::new(),
+            },
             evidence,
             keep: config.memory_s.iter().map(|time_s| (-lifted.hop_s / time_s).exp() as f32).collect(),
             input: Input::new(&lifted.input, &sizes, config.evidence > 0)?,
@@ -302,6 +325,7 @@ impl Streaming {
             steering,
             geometry,
             evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s),
+            sharpness: votes::sharpness(positions.len()),
         }
     }
 
@@ -323,10 +347,12 @@ impl Streaming {
     /// Multiplications and additions of one frame with this many capsules and directions, in pairs: what no other way of computing the
     /// same matrices can go below.
     pub fn multiply_adds(&self, capsules: usize, directions: usize) -> usize {
-        let Sizes { bins, quadrature: q, channels: h, bands, memories, fields, even, odd } = self.sizes;
+        let Sizes { bins, quadrature: q, channels: h, bands, memories, votes, fields, even, odd } = self.sizes;
         let harmonics = even[0] + odd[0];
         let lift = 4 * bins * capsules * q;
-        let mix = (bands + 2) * bins * q + (bands + 1 + memories) * q * h;
+        // Each memory of the votes takes two passes over them.
+        let polled = if votes > 0 { (votes + 2 * memories) * bins * q } else { 0 };
+        let mix = (bands + 2) * bins * q + polled + self.sizes.by_direction() * q * h;
         // Forward and back on half of the directions, the layers within a direction, the gates.
         let block = 2 * harmonics * (q / 2) * h + q * (2 * h * 2 * h + 2 * h * h) + q * 6 * h * h;
         let represent = q * h * fields + fields * q * harmonics;
@@ -338,6 +364,7 @@ impl Streaming {
         Stream {
             hidden: vec![vec![0.0; self.sizes.quadrature * self.sizes.channels]; self.blocks.len()],
             memory: vec![vec![0.0; self.sizes.quadrature + 1]; self.sizes.memories],
+            votes: VoteState::new(self.sizes.memories, self.sizes.quadrature),
             evidence: EvidenceState::default(),
             scratch: Scratch::default(),
         }
@@ -361,7 +388,7 @@ impl Dense {
 }
 
 impl Input {
-    /// The file's order of features: bands, geometry, plain mean, what is known of the frame, memories.
+    /// The file's order of features: bands, geometry, plain mean, what is known of the frame, memories, votes.
     fn new(linear: &Linear, sizes: &Sizes, evidence: bool) -> Result<Self> {
         let Dense { weight, bias } = Dense::new(linear)?;
         let h = sizes.channels;
@@ -369,7 +396,7 @@ impl Input {
         let of_frames = if evidence { FRAME_FEATURES } else { 0 };
         let mut by_direction = rows(0, sizes.bands).to_vec();
         by_direction.extend_from_slice(rows(sizes.bands + 3, 1));
-        by_direction.extend_from_slice(rows(sizes.bands + 4 + of_frames, sizes.memories));
+        by_direction.extend_from_slice(rows(sizes.bands + 4 + of_frames, sizes.memories + sizes.of_votes()));
         Ok(Self {
             by_direction,
             geometry: rows(sizes.bands, 3).to_vec(),

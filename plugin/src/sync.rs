@@ -1,0 +1,3 @@
+//! What lock-free code stands on. Tests read that code with a model checker's versions in this place.
+
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
