@@ -20,6 +20,8 @@ pub enum ColourMap {
 
 /// Steps of a table; more than eight bits of any channel can show.
 const STEPS: usize = 1025;
+/// Its entries: so many that eleven bits cannot miss them.
+const ENTRIES: usize = 2048;
 
 impl ColourMap {
     /// All maps, in the order in which people see them.
@@ -53,7 +55,8 @@ impl ColourMap {
 
     /// The whole ramp as a table.
     pub(crate) fn table(self) -> ColourTable {
-        ColourTable((0..STEPS).map(|i| self.colour(i as f32 / (STEPS - 1) as f32)).collect())
+        let of_step = |i: usize| self.colour(i.min(STEPS - 1) as f32 / (STEPS - 1) as f32);
+        ColourTable(Box::new(std::array::from_fn(of_step)))
     }
 
     /// Lightness, green–red and blue–yellow of a value. Lightness is linear in all maps.
@@ -85,9 +88,29 @@ impl ColourMap {
 
 /// A ramp as a table, for whole images.
 #[derive(Clone)]
-pub(crate) struct ColourTable(Vec<Color32>);
+pub(crate) struct ColourTable(Box<[Color32; ENTRIES]>);
 
 impl ColourTable {
+    /// Appends the colours of all values, each first brought into the range 0 … 1 by `unit`.
+    pub(crate) fn colour_all(&self, values: &[f32], unit: impl Fn(f32) -> f32, pixels: &mut Vec<Color32>) {
+        const BLOCK: usize = 16;
+        // The smallest single whose last bit counts ones: adding it rounds, and leaves the number in the last bits.
+        const ROUND: f32 = 8_388_608.0;
+        let step = |value: f32| {
+            let unit = unit(value);
+            // What is no number becomes 0 by the first comparison.
+            let unit = if unit > 0.0 { unit } else { 0.0 };
+            let unit = if unit < 1.0 { unit } else { 1.0 };
+            (unit * (STEPS - 1) as f32 + ROUND).to_bits() & 0x7ff
+        };
+        let (blocks, rest) = values.as_chunks::<BLOCK>();
+        for block in blocks {
+            let steps = block.map(step);
+            pixels.extend_from_slice(&steps.map(|i| self.0[i as usize]));
+        }
+        pixels.extend(rest.iter().map(|v| self.0[step(*v) as usize]));
+    }
+
     /// As [`ColourMap::colour`].
     pub(crate) fn colour(&self, value: f32) -> Color32 {
         // A cast of what is no number gives 0, and casts saturate.

@@ -93,6 +93,8 @@ pub(crate) struct Heat {
     colours: Option<(ColourMap, ColourTable)>,
     values: Vec<f32>,
     largest: f32,
+    /// Whether every texel has a value.
+    reaches_all: bool,
     held: Held,
     copies: Option<(MicArray, Option<Copies>, Vec<bool>)>,
     /// What is not looked at: the region and its texels.
@@ -158,8 +160,7 @@ impl Heat {
         for (value, _) in self.values.iter_mut().zip(&self.excluded.1).filter(|(_, out)| **out) {
             *value = f32::NAN;
         }
-        // What is no number loses every comparison.
-        self.largest = self.values.iter().fold(0.0, |m, v| v.max(m));
+        (self.largest, self.reaches_all) = summary(&self.values);
         self.colour(ctx, look);
     }
 
@@ -170,11 +171,21 @@ impl Heat {
         let [low, high] = look.range(self.largest);
         let scale = 1.0 / (high - low).max(1e-6);
         let Some((_, table)) = &self.colours else { return };
-        let shade = |value: f32| thinned(colour(table, value), value, look.see_through);
-        let mut pixels: Vec<Color32> = match look.scale {
-            Scale::Probability => self.values.iter().map(|&v| shade((v - low) * scale)).collect(),
-            Scale::Decibels => self.values.iter().map(|&v| shade((look.unit(v) - low) * scale)).collect(),
-        };
+        let mut pixels = Vec::with_capacity(self.values.len());
+        match look.scale {
+            Scale::Probability => table.colour_all(&self.values, |v| (v - low) * scale, &mut pixels),
+            Scale::Decibels => table.colour_all(&self.values, |v| (look.unit(v) - low) * scale, &mut pixels),
+        }
+        if look.see_through > 0.0 {
+            for (pixel, &v) in pixels.iter_mut().zip(&self.values) {
+                *pixel = thinned(*pixel, (look.unit(v) - low) * scale, look.see_through);
+            }
+        }
+        if !self.reaches_all {
+            for (pixel, _) in pixels.iter_mut().zip(&self.values).filter(|(_, v)| v.is_nan()) {
+                *pixel = theme::RAISED;
+            }
+        }
         if let Some((_, Some(_), mask)) = &self.copies {
             for (i, (pixel, _)) in pixels.iter_mut().zip(mask).enumerate().filter(|(_, (_, copy))| **copy) {
                 *pixel = hatched(*pixel, i % WIDTH, i / WIDTH);
@@ -236,6 +247,22 @@ impl Held {
     }
 }
 
+/// The largest value, at least 0, and whether all are numbers.
+fn summary(values: &[f32]) -> (f32, bool) {
+    const LANES: usize = 16;
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    let (mut most, mut sums) = ([0f32; LANES], [0f32; LANES]);
+    for block in blocks {
+        for i in 0..LANES {
+            // What is no number loses every comparison, and spoils every sum.
+            most[i] = if block[i] > most[i] { block[i] } else { most[i] };
+            sums[i] += block[i];
+        }
+    }
+    let most = most.iter().chain(rest).fold(0f32, |a, b| a.max(*b));
+    (most, sums.iter().chain(rest).sum::<f32>().is_finite())
+}
+
 /// Which texels a layout hears only as copies.
 fn shade(layout: &MicArray) -> (MicArray, Option<Copies>, Vec<bool>) {
     let copies = Copies::of(layout);
@@ -266,13 +293,6 @@ fn hatched(c: Color32, x: usize, y: usize) -> Color32 {
 /// A colour through which a picture shows by this much up to a value of 0.1, as the dark end of the colours would only dim it, and not at all
 /// from 0.6 on.
 fn thinned(c: Color32, value: f32, see_through: f32) -> Color32 {
-    if see_through <= 0.0 {
-        return c;
-    }
     let rise = ((value - 0.1) / 0.5).clamp(0.0, 1.0);
     c.gamma_multiply(1.0 - see_through * (1.0 - rise * rise * (3.0 - 2.0 * rise)))
-}
-
-fn colour(table: &ColourTable, value: f32) -> Color32 {
-    if value.is_nan() { theme::RAISED } else { table.colour(value.max(0.0)) }
 }

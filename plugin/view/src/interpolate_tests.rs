@@ -96,3 +96,43 @@ fn there_is_no_seam_behind_and_none_at_the_poles() {
     let spread = top.iter().copied().fold(0.0, f32::max) - top.iter().copied().fold(1.0, f32::min);
     assert!(spread < 0.02, "the top row is almost one point: {spread}");
 }
+
+#[test]
+fn half_as_many_texels_make_the_same_picture() {
+    const SIZE: [usize; 2] = [512, 256];
+    let mut random = rand::rngs::SmallRng::seed_from_u64(5);
+    for (len, most) in [(512, 0.02), (2048, 0.03), (4096, 0.04)] {
+        let grid = Grid::fibonacci(len).unwrap();
+        let mut halved = Interpolator::new(&grid, SIZE[0], SIZE[1]);
+        assert!(halved.halved, "{len}");
+        let mut whole = Interpolator {
+            onto_texels: Runs::collect(SIZE[0] * SIZE[1], &{
+                let units = grid.directions().iter().map(|d| d.unit().map(|x| x as f32)).collect::<Vec<_>>();
+                let by_z = ByZ::new(&units);
+                let reach = |i: usize| (1.75 * by_z.spacing(i)).clamp(1e-3, 2.1);
+                // The caps live as long as the test.
+                let nodes: Vec<Node> = (0..len).map(|i| Node { unit: units[i], reach: reach(i) }).collect();
+                Caps::new(Box::leak(nodes.into_boxed_slice()), SIZE[0], SIZE[1])
+            }),
+            halved: false,
+            ..Interpolator::new(&grid, SIZE[0], SIZE[1])
+        };
+        // A talker at a pole, one at the seam, and directions that have nothing to do with their neighbours.
+        let lobes = [(33.0, 90.0), (180.0, 0.0)].map(|(az, el)| Direction::from_degrees(az, el).unwrap());
+        let smooth = |d: &Direction| lobes.iter().map(|l| lobe(l, d)).fold(0.0, f32::max);
+        let talkers: Vec<f32> = grid.directions().iter().map(smooth).collect();
+        let rough: Vec<f32> = (0..len).map(|_| rand::Rng::random::<f32>(&mut random)).collect();
+        for (spectrum, most) in [(talkers, most), (rough, 0.08)] {
+            let (mut a, mut b) = (Vec::new(), Vec::new());
+            halved.fill(&spectrum, &mut a);
+            whole.fill(&spectrum, &mut b);
+            let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < most, "{len}: {worst}");
+        }
+    }
+    // Finer grids than that, and grids that end somewhere, keep all texels.
+    assert!(!Interpolator::new(&Grid::fibonacci(8192).unwrap(), SIZE[0], SIZE[1]).halved);
+    let upper =
+        Grid::fibonacci(2000).unwrap().directions().iter().copied().filter(|d| d.elevation_deg() > 0.0).collect();
+    assert!(!Interpolator::new(&Grid::from_directions(upper).unwrap(), SIZE[0], SIZE[1]).halved);
+}
