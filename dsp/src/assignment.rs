@@ -1,15 +1,10 @@
-//! Optimal assignment: the Hungarian method with potentials, for the handful of rows and columns that tracking has.
+//! Optimal assignment: the Hungarian method with potentials, for the handful of rows and columns that sources and peaks are.
 
 /// The cheapest way to give every row a column of its own, or none at the price `unmatched`; exact, O(rows² · (rows + columns)).
 ///
 /// `cost(row, column)`; a price that is not finite, or is above `unmatched`, forbids a pair. Returns `[rows]`. After Kuhn (1955) and
 /// Munkres (1957), one row added at a time along a shortest augmenting path; each row brings a column of its own that means none.
-pub(crate) fn assign(
-    rows: usize,
-    columns: usize,
-    unmatched: f64,
-    cost: impl Fn(usize, usize) -> f64,
-) -> Vec<Option<usize>> {
+pub fn assign(rows: usize, columns: usize, unmatched: f64, cost: impl Fn(usize, usize) -> f64) -> Vec<Option<usize>> {
     let width = columns + rows;
     let forbidden = 1e3 * (unmatched.abs() + 1.0) * (rows + 1) as f64;
     let mut prices = vec![forbidden; rows * width];

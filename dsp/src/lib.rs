@@ -6,7 +6,7 @@
 //! D directions. Lengths are metres, angles radians unless a name says degrees, audio is planar `f32`.
 
 pub mod array;
-mod assignment;
+pub mod assignment;
 pub mod block_pool;
 pub mod direction;
 pub mod doctor;

@@ -4,6 +4,7 @@
 //! without a peak counts as 180° away, so that silence does not pass for accuracy. A row of the table is one second of one source.
 
 use spherescope_dsp::Direction;
+use spherescope_dsp::assignment::assign;
 
 use crate::Result;
 use crate::frames::Frame;
@@ -55,7 +56,7 @@ pub fn compare(
         let peaks = if frame.active { frame.peaks.as_slice() } else { &[] };
         let best: Vec<_> = peaks.iter().take(sounding.len()).map(|p| p.direction()).collect::<Result<_>>()?;
         let directions: Vec<_> = sounding.iter().map(|(_, d)| *d).collect();
-        for ((source, truth), peak) in sounding.iter().zip(assign(&directions, &best)) {
+        for ((source, truth), peak) in sounding.iter().zip(match_peaks(&directions, &best)) {
             let found = peak.map(|p| best[p]);
             let error_deg = found.map_or(MISSED_DEG, |f| f.angle_to_deg(truth));
             pairs.push(Pair { t_s: frame.t_s, source: *source, truth: *truth, found, error_deg });
@@ -100,38 +101,9 @@ struct Pair {
     error_deg: f64,
 }
 
-/// For each true direction the index of its peak, so that the sum of angles is least; there are never more than a few.
-fn assign(truths: &[Direction], peaks: &[Direction]) -> Vec<Option<usize>> {
-    fn search(
-        truths: &[Direction],
-        peaks: &[Direction],
-        taken: &mut Vec<Option<usize>>,
-        cost: f64,
-        best: &mut (f64, Vec<Option<usize>>),
-    ) {
-        if cost >= best.0 {
-            return;
-        }
-        let Some(truth) = truths.get(taken.len()) else {
-            *best = (cost, taken.clone());
-            return;
-        };
-        for (i, peak) in peaks.iter().enumerate() {
-            if !taken.contains(&Some(i)) {
-                taken.push(Some(i));
-                search(truths, peaks, taken, cost + peak.angle_to_deg(truth), best);
-                taken.pop();
-            }
-        }
-        if truths.len() > peaks.len() {
-            taken.push(None);
-            search(truths, peaks, taken, cost + MISSED_DEG, best);
-            taken.pop();
-        }
-    }
-    let mut best = (f64::INFINITY, vec![None; truths.len()]);
-    search(truths, peaks, &mut Vec::new(), 0.0, &mut best);
-    best.1
+/// For each true direction the index of its peak, so that as many as possible have one and the sum of angles is least.
+fn match_peaks(truths: &[Direction], peaks: &[Direction]) -> Vec<Option<usize>> {
+    assign(truths.len(), peaks.len(), 1e6, |truth, peak| truths[truth].angle_to_deg(&peaks[peak]))
 }
 
 #[cfg(test)]
@@ -150,9 +122,9 @@ mod tests {
 
     #[test]
     fn peaks_are_matched_for_the_least_sum_of_angles() {
-        assert_eq!(assign(&[at(0.0), at(10.0)], &[at(9.0), at(-20.0)]), [Some(1), Some(0)]);
-        assert_eq!(assign(&[at(0.0), at(10.0)], &[at(9.0)]), [None, Some(0)]);
-        assert_eq!(assign(&[], &[at(9.0)]), []);
+        assert_eq!(match_peaks(&[at(0.0), at(10.0)], &[at(9.0), at(-20.0)]), [Some(1), Some(0)]);
+        assert_eq!(match_peaks(&[at(0.0), at(10.0)], &[at(9.0)]), [None, Some(0)]);
+        assert_eq!(match_peaks(&[], &[at(9.0)]), []);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `bench`: how fast the parts and the built plugin are, measured as they ship, as tables.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use crate::args::Args;
@@ -35,16 +36,22 @@ pub fn run(mut args: Args) -> Outcome {
 
     let asked: Vec<String> = std::env::args().skip(1).collect();
     words.extend(["--command".into(), format!("cargo xtask {}", asked.join(" ")), "--commit".into(), commit()]);
-    let bundles = bundle::build(Build::Release)?;
+    let bundles = bundle::build(Build::Shipped)?;
     let mut host = cargo();
     host.args(["run", "--release", "--package", "spherescope-tests", "--bin", "plugin-bench", "--", "--bundle"]);
     host.arg(&bundles.clap);
     if quick {
         host.arg("--quick");
     }
-    let written = std::fs::File::create(&in_host)
+    let mut editor = cargo();
+    editor.args(["run", "--release", "--package", "spherescope-view", "--bin", "frame-time", "--"]);
+    editor.args(["--frames", if quick { "60" } else { "600" }]);
+    let mut written = std::fs::File::create(&in_host)
         .map_err(|e| Failure::Task(format!("bench: {} cannot be written: {e}", in_host.display())))?;
-    pass_through(host.stdout(written))?;
+    for part in [&mut host, &mut editor] {
+        pass_through(part.stdout(written.try_clone()?))?;
+        written.flush()?;
+    }
 
     let mut bench = cargo();
     bench.args(["run", "--release", "--package", "spherescope-train", "--bin", "bench", "--"]).args(words);

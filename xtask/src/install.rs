@@ -10,7 +10,7 @@ use crate::{Failure, Outcome};
 pub fn run(args: Args) -> Outcome {
     args.finish()?;
     let [clap_dir, vst3_dir] = folders(|name| std::env::var_os(name).map(PathBuf::from))?;
-    let bundles = bundle::build(Build::Release)?;
+    let bundles = bundle::build(Build::Shipped)?;
     for (bundle, folder) in [(&bundles.clap, clap_dir), (&bundles.vst3, vst3_dir)] {
         let to = folder.join(bundle.file_name().expect("a bundle has a name"));
         bundle::copy(bundle, &to)?;

@@ -5,12 +5,14 @@
 //!
 //! Exit codes: 0 all well, 1 something could not be measured, 2 the command line is wrong.
 
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use spherescope_dsp::presets;
 use spherescope_tests::Result;
-use spherescope_tests::host::{Activation, ClapHost, Instance, Mode, Stream};
+use spherescope_tests::host::{Activation, ClapHost, Instance, Mode, StateDocument, Stream};
 use spherescope_train::bench::clock::{cpu_s, resident_mb};
 
 /// Frames of a block, and channels of the bus.
@@ -47,6 +49,7 @@ fn report(bundle: &Path, blocks: usize) -> Result<()> {
     scans.sort_by(f64::total_cmp);
     let lives = measured(bundle, "lives", "20")?;
     let calls = measured(bundle, "process", &blocks.to_string())?;
+    let delays = measured(bundle, "delay", if blocks < 10_000 { "5" } else { "60" })?;
     let memory = measured(bundle, "memory", "2")?;
     let size_mb = std::fs::metadata(bundle)?.len() as f64 / 1e6;
     let (frames, channels) = BLOCK;
@@ -65,6 +68,11 @@ fn report(bundle: &Path, blocks: usize) -> Result<()> {
         1e6 * calls[0],
         1e6 * calls[1],
         1e6 * calls[2]
+    );
+    println!(
+        "| sound to snapshot: from the block with which a sound begins to the first OSC message that tells of it; median, worst | ≤ 50 ms | {:.1}, {:.1} ms |",
+        1e3 * delays[0],
+        1e3 * delays[1]
     );
     println!(
         "| memory of the first, and of a further, active instance that analyses | ≤ 60 MB | {:.1}, {:.1} MB |",
@@ -115,6 +123,7 @@ fn inside(what: &str, bundle: &Path, count: &str) -> Result<()> {
         }
         "lives" => lives(&ClapHost::load(&bundle)?, count)?,
         "process" => process(&ClapHost::load(&bundle)?, count)?,
+        "delay" => delay(&ClapHost::load(&bundle)?, count)?,
         "memory" => memory(&ClapHost::load(&bundle)?, count)?,
         "many" => many(&ClapHost::load(&bundle)?, count)?,
         other => return Err(format!("there is no measurement {other}").into()),
@@ -183,6 +192,81 @@ fn process(host: &ClapHost, blocks: usize) -> Result<Vec<f64>> {
     instance.deactivate(stream);
     times.sort_by(f64::total_cmp);
     Ok(vec![times[blocks / 2], times[blocks * 999 / 1000], times[blocks - 1]])
+}
+
+/// Seconds from the call with whose block a sound begins to the message that says so: median and worst of some sounds, each at another
+/// place between the frames. Blocks come at the pace of a sound card.
+fn delay(host: &ClapHost, sounds: usize) -> Result<Vec<f64>> {
+    const QUIET_S: f64 = 0.6;
+    const WITHIN: Duration = Duration::from_secs(2);
+    let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    receiver.set_nonblocking(true)?;
+    let mut instance = host.instance()?;
+    let mut state = StateDocument::read(&instance.save_state()?)?;
+    let array = presets::find("eigenmike-em32").ok_or("there is no em32")?.array;
+    state.set_field("layout", &array.to_json());
+    state
+        .set_field("osc", &serde_json::json!({ "on": true, "target": receiver.local_addr()?.to_string() }).to_string());
+    instance.load_state(&state.to_bytes())?;
+    instance.select_width(BLOCK.1)?;
+    instance.set_mode(Mode::Realtime)?;
+    let mut stream = instance.activate(activation())?;
+    let period = Duration::from_secs_f64(BLOCK.0 as f64 / RATE_HZ);
+    let (mut delays, mut bytes) = (Vec::new(), [0u8; 8192]);
+    let mut due = Instant::now();
+    let mut latest = |receiver: &UdpSocket| {
+        let mut active = None;
+        while let Ok(length) = receiver.recv(&mut bytes) {
+            active = says_active(&bytes[..length]).or(active);
+        }
+        active
+    };
+    for sound in 0..sounds {
+        // No two pauses are as long as each other.
+        let quiet = (QUIET_S / period.as_secs_f64()) as usize + sound * 7 % 13;
+        let mut begun = None;
+        for block in 0.. {
+            while Instant::now() < due {
+                if let (Some(begun), Some(true)) = (begun, latest(&receiver)) {
+                    delays.push(Instant::elapsed(&begun).as_secs_f64());
+                    break;
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            if delays.len() > sound {
+                break;
+            }
+            if block < quiet {
+                for channel in 0..stream.channels() {
+                    stream.input_mut(channel).fill(0.0);
+                }
+                latest(&receiver);
+            } else {
+                fill(&mut stream);
+            }
+            if block == quiet {
+                begun = Some(Instant::now());
+            }
+            stream.run(BLOCK.0)?;
+            due += period;
+            if begun.is_some_and(|begun| begun.elapsed() > WITHIN) {
+                return Err(format!("sound {sound}: nothing was told within {WITHIN:?}").into());
+            }
+        }
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        due = due.max(Instant::now());
+    }
+    instance.deactivate(stream);
+    delays.sort_by(f64::total_cmp);
+    Ok(vec![delays[sounds / 2], delays[sounds - 1]])
+}
+
+/// What an OSC bundle says of `/spherescope/active`.
+fn says_active(bundle: &[u8]) -> Option<bool> {
+    const ADDRESS: &[u8] = b"/spherescope/active\0,i\0\0";
+    let at = bundle.windows(ADDRESS.len()).position(|w| w == ADDRESS)? + ADDRESS.len();
+    let value = bundle.get(at..at + 4)?;
+    Some(value != [0; 4])
 }
 
 /// MB that each further instance takes once it has analysed two seconds.

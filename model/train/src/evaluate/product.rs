@@ -4,9 +4,10 @@
 //! that sounds, one peak for one source. A peak within 20° of a source that has fallen silent less than half a second ago is
 //! neither right nor wrong: the room still rings. All others are wrong, and a sounding source without a peak is missed.
 
+use spherescope_dsp::assignment::assign;
 use spherescope_dsp::{Direction, Peak};
 
-use super::protocol::assign;
+use super::protocol::ALL_IF_POSSIBLE;
 use crate::truth::TruthSource;
 
 /// A peak within this angle of a source, in degrees, is that source's.
@@ -140,14 +141,10 @@ pub fn judge(
     rings: impl Fn(usize) -> bool,
 ) -> (Vec<Verdict>, u64) {
     let sounding: Vec<&TruthSource> = sources.iter().filter(|s| s.active).collect();
-    let costs: Vec<Vec<f64>> = sounding
-        .iter()
-        .map(|s| {
-            let angles = peaks.iter().map(|p| s.direction.angle_to_deg(&p.direction));
-            angles.map(|a| if a <= near_deg { a } else { f64::INFINITY }).collect()
-        })
-        .collect();
-    let assigned = assign(&costs, 1e6);
+    let assigned = assign(sounding.len(), peaks.len(), ALL_IF_POSSIBLE, |source, peak| {
+        let angle_deg = sounding[source].direction.angle_to_deg(&peaks[peak].direction);
+        if angle_deg <= near_deg { angle_deg } else { f64::INFINITY }
+    });
     let missed = assigned.iter().filter(|a| a.is_none()).count() as u64;
     let verdicts = peaks.iter().enumerate().map(|(index, peak)| {
         if assigned.contains(&Some(index)) {

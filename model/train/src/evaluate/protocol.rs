@@ -1,52 +1,16 @@
 //! The per-frame protocol: as many of the best peaks as sources sound, matched with them by optimal assignment.
 
+use spherescope_dsp::assignment::assign;
 use spherescope_dsp::{Direction, Peak};
 
 use crate::truth::TruthSource;
 
 /// The error of a source for which the grid gave no peak at all: that of a guess, in degrees.
 pub const NO_PEAK_DEG: f64 = 90.0;
+/// The price of no peak: so high that as many sources as possible get one.
+pub(crate) const ALL_IF_POSSIBLE: f64 = 1e6;
 /// Errors up to this, in degrees, count as accurate.
 pub const ACCURATE_DEG: f64 = 10.0;
-
-/// The cheapest way to give every row a column of its own, or none at the price `unmatched`.
-///
-/// `costs[row][column]`; a price that is not finite forbids a pair. Exact, by dynamic programming over sets of columns: meant for a
-/// handful of columns; those after the 16th are not looked at.
-pub fn assign(costs: &[Vec<f64>], unmatched: f64) -> Vec<Option<usize>> {
-    const MOST: usize = 16;
-    let columns = costs.iter().map(Vec::len).max().unwrap_or(0).min(MOST);
-    let sets = 1usize << columns;
-    // best[row][set]: the price of the rows before `row` with the columns of `set` taken, and the column of the row before.
-    let mut best = vec![vec![(f64::INFINITY, None); sets]; costs.len() + 1];
-    best[0][0].0 = 0.0;
-    for (row, row_costs) in costs.iter().enumerate() {
-        for set in 0..sets {
-            let so_far = best[row][set].0;
-            if !so_far.is_finite() {
-                continue;
-            }
-            if so_far + unmatched < best[row + 1][set].0 {
-                best[row + 1][set] = (so_far + unmatched, None);
-            }
-            for (column, &cost) in row_costs.iter().enumerate().take(columns) {
-                let with = set | 1 << column;
-                if with != set && cost.is_finite() && so_far + cost < best[row + 1][with].0 {
-                    best[row + 1][with] = (so_far + cost, Some(column));
-                }
-            }
-        }
-    }
-    let mut set = (0..sets).min_by(|&a, &b| best[costs.len()][a].0.total_cmp(&best[costs.len()][b].0)).unwrap_or(0);
-    let mut assigned = vec![None; costs.len()];
-    for row in (0..costs.len()).rev() {
-        assigned[row] = best[row + 1][set].1;
-        if let Some(column) = assigned[row] {
-            set &= !(1 << column);
-        }
-    }
-    assigned
-}
 
 /// Angle in degrees from each source to its peak, after optimal assignment; [`NO_PEAK_DEG`] for a source that got none.
 pub fn frame_errors(sources: &[Direction], peaks: &[Peak]) -> Vec<f64> {
@@ -55,10 +19,9 @@ pub fn frame_errors(sources: &[Direction], peaks: &[Peak]) -> Vec<f64> {
 
 /// For each source its peak's index and the angle between them in degrees.
 pub fn matched(sources: &[Direction], peaks: &[Peak]) -> Vec<Option<(usize, f64)>> {
-    let costs: Vec<Vec<f64>> =
-        sources.iter().map(|s| peaks.iter().map(|p| s.angle_to_deg(&p.direction)).collect()).collect();
-    let assigned = assign(&costs, 1e6);
-    assigned.iter().zip(&costs).map(|(a, row)| a.map(|column| (column, row[column]))).collect()
+    let angle = |source: usize, peak: usize| sources[source].angle_to_deg(&peaks[peak].direction);
+    let assigned = assign(sources.len(), peaks.len(), ALL_IF_POSSIBLE, angle);
+    assigned.into_iter().enumerate().map(|(source, peak)| peak.map(|peak| (peak, angle(source, peak)))).collect()
 }
 
 /// Directions of the sources that sound.
@@ -120,30 +83,6 @@ mod tests {
 
     fn at(azimuth: f64, elevation: f64) -> Direction {
         Direction::from_degrees(azimuth, elevation).unwrap()
-    }
-
-    #[test]
-    fn the_assignment_is_the_cheapest_of_all() {
-        // The nearest pair first would cost 1 + 100.
-        assert_eq!(assign(&[vec![1.0, 2.0], vec![2.0, 100.0]], 1e6), [Some(1), Some(0)]);
-        assert_eq!(assign(&[vec![5.0], vec![3.0]], 1e6), [None, Some(0)]);
-        assert_eq!(assign(&[vec![f64::INFINITY, 4.0]], 50.0), [Some(1)]);
-        assert_eq!(assign(&[vec![60.0]], 50.0), [None]);
-        assert_eq!(assign(&[vec![], vec![]], 50.0), [None, None]);
-        assert!(assign(&[], 50.0).is_empty());
-        // Against all permutations.
-        let costs: Vec<Vec<f64>> =
-            (0..4).map(|i| (0..4).map(|j| f64::from((i * 7 + j * 13 + i * j * 5) % 17)).collect()).collect();
-        let price = |columns: &[usize]| columns.iter().enumerate().map(|(r, &c)| costs[r][c]).sum::<f64>();
-        let mut cheapest = f64::INFINITY;
-        for n in 0..256 {
-            let columns = [n & 3, n >> 2 & 3, n >> 4 & 3, n >> 6 & 3];
-            if (0..4).all(|c| columns.contains(&c)) {
-                cheapest = cheapest.min(price(&columns));
-            }
-        }
-        let found: Vec<usize> = assign(&costs, 1e6).into_iter().map(Option::unwrap).collect();
-        assert_eq!(price(&found), cheapest);
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! How long the view's own code takes for a frame of 1100 × 720 points, without the window and the graphics.
 //!
-//! `cargo run --release -p spherescope-view --example frame_time -- [--directions 2048] [--frames 600] [--json FILE]`
+//! `cargo run --release -p spherescope-view --bin frame-time -- [--directions 2048] [--frames 600]`; `cargo xtask bench` runs it too.
 //!
-//! For every projection: frames with a new snapshot and frames without one, median and worst in milliseconds, and what a frame without
-//! one uploads and asks for, which is to be nothing: then nothing draws until somebody has news.
+//! For every projection, as a table: frames with a new snapshot and frames without one, median and worst in milliseconds, and what a
+//! frame without one uploads and asks for, which is to be nothing: then nothing draws until somebody has news.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egui::{Context, RawInput, Rect, pos2, vec2};
-use serde_json::json;
 use spherescope_dsp::presets::{self, Preset};
 use spherescope_dsp::{Direction, Grid, PeakFinder, PeakOptions, Region, Track};
 use spherescope_model::Engine;
@@ -23,12 +22,11 @@ const RATE_HZ: f64 = 60.0;
 struct Options {
     directions: usize,
     frames: usize,
-    json: Option<String>,
 }
 
 impl Options {
     fn read() -> Result<Self, String> {
-        let mut options = Self { directions: 2048, frames: 600, json: None };
+        let mut options = Self { directions: 2048, frames: 600 };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{name}: expected a value, found none"))?;
@@ -36,8 +34,7 @@ impl Options {
             match name.as_str() {
                 "--directions" => options.directions = count()?,
                 "--frames" => options.frames = count()?,
-                "--json" => options.json = Some(value),
-                _ => return Err(format!("expected --directions, --frames or --json, found {name}")),
+                _ => return Err(format!("expected --directions or --frames, found {name}")),
             }
         }
         if options.frames == 0 {
@@ -151,21 +148,16 @@ fn main() -> Result<(), String> {
     let grid = Arc::new(Grid::fibonacci(options.directions).map_err(|e| e.to_string())?);
     let finder = PeakFinder::new(&grid);
     let mut text = format!(
-        "{} directions, {} × {} points, {} frames{}\n{:<18}{:>12}{:>12}{:>12}{:>12}{:>10}{:>8}\n",
-        options.directions,
+        "\n### The editor\n\nMilliseconds of its own code for a frame of {} × {} points with {} directions, over {} frames{}. What a frame \
+         without news uploads or asks for would draw again.\n\n\
+         | what is shown | target | with news, median | worst | without news, median | worst | uploads | asked to draw again |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         SIZE[0],
         SIZE[1],
+        options.directions,
         options.frames,
         if cfg!(debug_assertions) { ", development build" } else { "" },
-        "",
-        "news, ms",
-        "worst",
-        "no news, ms",
-        "worst",
-        "uploads",
-        "asks"
     );
-    let mut rows = Vec::new();
     for (name, projection) in
         [("map", Projection::Equirectangular), ("globe", Projection::Globe), ("map and globe", Projection::Split)]
     {
@@ -192,28 +184,9 @@ fn main() -> Result<(), String> {
         let [idle_median, idle_worst] = figures(idle.iter().map(|f| f.took).collect());
         let _ = writeln!(
             text,
-            "{name:<18}{median:>12.3}{worst:>12.3}{idle_median:>12.3}{idle_worst:>12.3}{uploads:>10}{asks:>8}"
+            "| {name} | ≤ 1 | {median:.2} | {worst:.2} | {idle_median:.2} | {idle_worst:.2} | {uploads} | {asks} |"
         );
-        rows.push(json!({
-            "projection": name,
-            "news_median_ms": median,
-            "news_worst_ms": worst,
-            "no_news_median_ms": idle_median,
-            "no_news_worst_ms": idle_worst,
-            "no_news_uploads": uploads,
-            "no_news_repaints_asked": asks,
-        }));
     }
     print!("{text}");
-    if let Some(path) = options.json {
-        let all = json!({
-            "directions": options.directions,
-            "frames": options.frames,
-            "size_points": SIZE,
-            "release": !cfg!(debug_assertions),
-            "projections": rows,
-        });
-        std::fs::write(&path, format!("{all:#}\n")).map_err(|e| format!("{path}: {e}"))?;
-    }
     Ok(())
 }
