@@ -121,10 +121,11 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn live_sound_gets_what_the_definition_gives() {
-    let sizes: [(&str, Config); 7] = [
+    let sizes: [(&str, Config); 8] = [
         ("as shipped", config(|_| {})),
         ("without evidence", config(|c| c.evidence = 0)),
         ("without memory", config(|c| c.memory_s.clear())),
+        ("without votes", config(|c| c.votes = 0)),
         ("with votes", config(|c| c.votes = 12)),
         ("with votes alone", config(|c| (c.votes, c.memory_s, c.evidence) = (3, Vec::new(), 0))),
         ("small", config(|c| (c.quadrature, c.channels, c.order, c.blocks, c.fields, c.bins) = (96, 16, 5, 1, 3, 40))),
@@ -149,7 +150,7 @@ fn live_sound_gets_what_the_definition_gives() {
 
 #[test]
 fn sizes_that_do_not_suit_the_vectors_run_in_tensors() {
-    for sizes in [config(|c| c.channels = 24), config(|c| c.quadrature = 250)] {
+    for sizes in [config(|c| c.channels = 24), config(|c| (c.quadrature, c.votes) = (250, 0))] {
         let network = Network::from_bytes(&random_network(&sizes, 9)).unwrap();
         let array = presets::find("ring-6").unwrap().array;
         let sound = sound(&array, network.frequencies_hz().len(), 6, 3);
