@@ -115,7 +115,7 @@ fn lifted() -> LiftedConfig {
         evidence: 16,
         bin_map: BinMap::Logit,
         memory_s: vec![0.12, 0.4, 1.5],
-        votes: 12,
+        votes: 0,
     }
 }
 

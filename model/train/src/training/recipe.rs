@@ -102,7 +102,7 @@ impl Recipe {
             evidence: 16,
             bin_map: BinMap::Logit,
             memory_s: vec![0.12, 0.4, 1.5],
-            votes: 12,
+            votes: 0,
         };
         let (steps, sizes) = match name {
             "quick" => ([500, 0, 250], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes.clone() }),
