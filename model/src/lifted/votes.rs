@@ -178,7 +178,7 @@ mod tests {
         let bins = 9;
         let steered: Vec<f32> = (0..bins * frames)
             .flat_map(|cell| {
-                let at = if cell / frames % 3 == 0 { 10 } else { 40 };
+                let at = if (cell / frames).is_multiple_of(3) { 10 } else { 40 };
                 (0..Q).map(move |q| if q == at { 0.9 } else { 0.1 })
             })
             .collect();
