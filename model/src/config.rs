@@ -209,6 +209,11 @@ fn within<const N: usize>(values: [(&str, usize, usize); N]) -> Result<(), Strin
 }
 
 impl LiftedConfig {
+    /// Features of each direction that the votes give: bands, shares of the frame, shares remembered.
+    pub(crate) fn of_votes(&self) -> usize {
+        if self.votes > 0 { self.votes + 2 * self.memory_s.len() } else { 0 }
+    }
+
     fn check(&self) -> Result<(), String> {
         within([
             ("bins", self.bins, 4096),

@@ -384,10 +384,8 @@ impl Lifted {
 /// Features of each direction: bands, three of the geometry, the plain mean, those of the frame, memories, votes. What was invented last
 /// comes last, so that the weights of a network without it can be taken over.
 fn inputs(config: &LiftedConfig) -> usize {
-    let memories = config.memory_s.len();
     let of_frames = if config.evidence > 0 { FRAME_FEATURES } else { 0 };
-    let of_votes = if config.votes > 0 { config.votes + 2 * memories } else { 0 };
-    config.bands + 4 + of_frames + memories + of_votes
+    config.bands + 4 + of_frames + config.memory_s.len() + config.of_votes()
 }
 
 /// Every parameter of a lifted network and how it begins, in the order of the data flow; the bins' frequencies come last.

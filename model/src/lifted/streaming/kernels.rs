@@ -7,33 +7,33 @@
 use pulp::Simd;
 
 /// Every width is a multiple of this: the lanes of the widest vectors.
-pub(in crate::lifted) const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// `len` rounded up to whole vectors.
-pub(in crate::lifted) fn padded(len: usize) -> usize {
+pub(super) fn padded(len: usize) -> usize {
     len.next_multiple_of(LANES)
 }
 
 /// A matrix that is read element by element: values, and the strides of rows and columns.
 #[derive(Clone, Copy)]
-pub(in crate::lifted) struct Elements<'a> {
-    pub(in crate::lifted) values: &'a [f32],
-    pub(in crate::lifted) row: usize,
-    pub(in crate::lifted) column: usize,
+pub(super) struct Elements<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) row: usize,
+    pub(super) column: usize,
 }
 
 /// A matrix that is read in vectors along its rows: values, and the stride of rows.
 #[derive(Clone, Copy)]
-pub(in crate::lifted) struct Rows<'a> {
-    pub(in crate::lifted) values: &'a [f32],
-    pub(in crate::lifted) row: usize,
+pub(super) struct Rows<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) row: usize,
 }
 
 /// Where a product goes: values, the stride of rows, and whether it is added to what is there.
-pub(in crate::lifted) struct Target<'a> {
-    pub(in crate::lifted) values: &'a mut [f32],
-    pub(in crate::lifted) row: usize,
-    pub(in crate::lifted) add: bool,
+pub(super) struct Target<'a> {
+    pub(super) values: &'a mut [f32],
+    pub(super) row: usize,
+    pub(super) add: bool,
 }
 
 /// A [`Target`] whose bounds have been checked.
@@ -49,13 +49,7 @@ struct Raw {
 /// # Panics
 /// When an operand is shorter than its shape says: a mistake of this crate, never of its input.
 #[inline(always)]
-pub(in crate::lifted) fn product<S: Simd>(
-    simd: S,
-    out: Target<'_>,
-    [m, k, n]: [usize; 3],
-    a: Elements<'_>,
-    b: Rows<'_>,
-) {
+pub(super) fn product<S: Simd>(simd: S, out: Target<'_>, [m, k, n]: [usize; 3], a: Elements<'_>, b: Rows<'_>) {
     if m == 0 || n == 0 || k == 0 {
         return;
     }
@@ -185,21 +179,21 @@ pub(in crate::lifted) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 /// 1 / (1 + e^−x).
 #[inline(always)]
-pub(in crate::lifted) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.sub_f32s(simd.splat_f32s(0.0), x))))
 }
 
 /// Hyperbolic tangent.
 #[inline(always)]
-pub(in crate::lifted) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let (one, two) = (simd.splat_f32s(1.0), simd.splat_f32s(2.0));
     simd.sub_f32s(simd.mul_f32s(two, sigmoid(simd, simd.mul_f32s(two, x))), one)
 }
 
 /// ELU with α = 1, in place.
 #[inline(always)]
-pub(in crate::lifted) fn elu<S: Simd>(simd: S, x: &mut [f32]) {
+pub(super) fn elu<S: Simd>(simd: S, x: &mut [f32]) {
     let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
     for x in vectors_mut::<S>(x) {
         let below = simd.sub_f32s(exp(simd, simd.min_f32s(*x, zero)), one);
@@ -209,7 +203,7 @@ pub(in crate::lifted) fn elu<S: Simd>(simd: S, x: &mut [f32]) {
 
 /// Layer norm of every row of `width` values: gain and bias `[width]`, ε = 1e−5.
 #[inline(always)]
-pub(in crate::lifted) fn layer_norm<S: Simd>(simd: S, out: &mut [f32], x: &[f32], [gain, bias]: [&[f32]; 2]) {
+pub(super) fn layer_norm<S: Simd>(simd: S, out: &mut [f32], x: &[f32], [gain, bias]: [&[f32]; 2]) {
     let width = gain.len();
     let per = 1.0 / width as f32;
     let (gain, bias) = (vectors::<S>(gain), vectors::<S>(bias));

@@ -67,6 +67,8 @@ struct Sizes {
     memories: usize,
     /// NV, bands of the votes.
     votes: usize,
+    /// Features of each direction that the votes give.
+    of_votes: usize,
     /// J.
     fields: usize,
     /// Even harmonics, and their padded number.
@@ -81,14 +83,9 @@ impl Sizes {
         self.even[1] + self.odd[1]
     }
 
-    /// Features of each direction that the votes give: bands, shares of the frame, shares remembered.
-    fn of_votes(&self) -> usize {
-        if self.votes > 0 { self.votes + 2 * self.memories } else { 0 }
-    }
-
     /// All features that differ from direction to direction and frame to frame.
     fn by_direction(&self) -> usize {
-        self.bands + 1 + self.memories + self.of_votes()
+        self.bands + 1 + self.memories + self.of_votes
     }
 }
 
@@ -201,6 +198,7 @@ impl Streaming {
             bands: config.bands,
             memories: config.memory_s.len(),
             votes: config.votes,
+            of_votes: config.of_votes(),
             fields: config.fields,
             even: [even.len(), padded(even.len())],
             odd: [odd.len(), padded(odd.len())],
@@ -347,12 +345,11 @@ impl Streaming {
     /// Multiplications and additions of one frame with this many capsules and directions, in pairs: what no other way of computing the
     /// same matrices can go below.
     pub fn multiply_adds(&self, capsules: usize, directions: usize) -> usize {
-        let Sizes { bins, quadrature: q, channels: h, bands, memories, votes, fields, even, odd } = self.sizes;
+        let Sizes { bins, quadrature: q, channels: h, bands, of_votes, fields, even, odd, .. } = self.sizes;
         let harmonics = even[0] + odd[0];
         let lift = 4 * bins * capsules * q;
-        // Each memory of the votes takes two passes over them.
-        let polled = if votes > 0 { (votes + 2 * memories) * bins * q } else { 0 };
-        let mix = (bands + 2) * bins * q + polled + self.sizes.by_direction() * q * h;
+        // Each memory of the votes takes two passes over them, as its two features do in number.
+        let mix = (bands + 2 + of_votes) * bins * q + self.sizes.by_direction() * q * h;
         // Forward and back on half of the directions, the layers within a direction, the gates.
         let block = 2 * harmonics * (q / 2) * h + q * (2 * h * 2 * h + 2 * h * h) + q * 6 * h * h;
         let represent = q * h * fields + fields * q * harmonics;
@@ -396,7 +393,7 @@ impl Input {
         let of_frames = if evidence { FRAME_FEATURES } else { 0 };
         let mut by_direction = rows(0, sizes.bands).to_vec();
         by_direction.extend_from_slice(rows(sizes.bands + 3, 1));
-        by_direction.extend_from_slice(rows(sizes.bands + 4 + of_frames, sizes.memories + sizes.of_votes()));
+        by_direction.extend_from_slice(rows(sizes.bands + 4 + of_frames, sizes.memories + sizes.of_votes));
         Ok(Self {
             by_direction,
             geometry: rows(sizes.bands, 3).to_vec(),
