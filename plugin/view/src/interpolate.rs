@@ -92,18 +92,15 @@ impl Interpolator {
 fn doubled(coarse: &[f32], [width, height]: [usize; 2], picture: &mut Vec<f32>) {
     const NEAR: f32 = 0.75;
     let columns = width / 2;
-    let rows: Vec<&[f32]> = coarse.chunks_exact(columns).collect();
+    let row = |y: usize| coarse.get(y * columns..(y + 1) * columns);
     picture.clear();
     picture.resize(width * height, 0.0);
     let mut between = vec![0.0; columns + 2];
     for (y, out) in picture.chunks_exact_mut(width).enumerate() {
-        let near = rows[y / 2];
+        let Some(near) = row(y / 2) else { continue };
         let neighbour = if y % 2 == 0 { (y / 2).checked_sub(1) } else { Some(y / 2 + 1) };
         // Beyond a pole lies the same row, half a turn away.
-        let (far, turn) = match neighbour.and_then(|row| rows.get(row)) {
-            Some(row) => (*row, 0),
-            None => (near, columns / 2),
-        };
+        let (far, turn) = neighbour.and_then(row).map_or((near, columns / 2), |far| (far, 0));
         let (behind, before) = far.split_at(turn);
         let (first, second) = near.split_at(before.len());
         let (out_first, out_second) = between[1..=columns].split_at_mut(before.len());

@@ -156,7 +156,7 @@ fn analysis(ui: &mut Ui, typing: &mut Option<Typing>, input: &ViewInput<'_>, act
     }
     let (name, hint) =
         ("Compare both", "Both engines on the same sound, side by side, and how far they agree; costs both");
-    let button = egui::Button::selectable(input.params.compare, RichText::new(name).size(12.5));
+    let button = egui::Button::new(RichText::new(name).size(12.5)).selected(input.params.compare);
     if ui.add_sized(vec2(width, theme::HIT), button).on_hover_text(hint).clicked() {
         let value = if input.params.compare { 0.0 } else { 1.0 };
         actions.push(Action::SetParam(ParamChange { id: ParamId::Compare, value, gesture: Gesture::Once }));

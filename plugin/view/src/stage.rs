@@ -58,27 +58,29 @@ pub(crate) fn engine_name(engine: Engine) -> &'static str {
 /// Draws the stage into `rect`.
 pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput<'_>) {
     let mut rect = rect.shrink2(vec2(if rect.width() > 400.0 { theme::PAD } else { 4.0 }, 0.0));
-    if rect.width() > 260.0 && rect.height() > 220.0 {
-        let header = Rect::from_min_size(rect.min, vec2(rect.width(), 24.0));
-        self::header(ui, header, state, input);
-        rect.min.y = header.bottom() + 2.0;
-    } else {
-        rect = rect.shrink2(vec2(0.0, 4.0));
-    }
+    let headed = rect.width() > 260.0 && rect.height() > 220.0;
+    let mut header = Rect::from_min_size(rect.min, vec2(rect.width(), if headed { HEADER } else { 0.0 }));
+    rect.min.y = header.bottom() + if headed { 2.0 } else { 4.0 };
+    rect.max.y -= if headed { 0.0 } else { 4.0 };
     let mut scale = Rect::NOTHING;
     if rect.width() > 260.0 && rect.height() > 80.0 {
         (rect, scale) = rect.split_left_right_at_x(rect.right() - legend::WIDTH);
     }
     let other = input.snapshot.other.as_ref().filter(|_| input.params.compare && rect.height() > 160.0);
-    let second;
-    (rect, second) = match other {
-        Some(_) if rect.width() > 1.9 * rect.height() => rect.split_left_right_at_fraction(0.5),
-        Some(_) => rect.split_top_bottom_at_fraction(0.5),
-        None => (rect, Rect::NOTHING),
-    };
-    if other.is_some() {
-        // As much as the other engine's caption takes, so that both are alike.
-        rect.min.y += CAPTION;
+    let (mut second, mut caption) = (Rect::NOTHING, Rect::NOTHING);
+    if other.is_some() && headed && rect.width() > 1.9 * rect.height() {
+        (rect, second) = rect.split_left_right_at_fraction(0.5);
+        // Both captions on one line, each over its own map.
+        caption = Rect::from_x_y_ranges(second.x_range(), header.y_range());
+    } else if other.is_some() {
+        let height = (rect.height() - HEADER) / 2.0;
+        let below;
+        (rect, below) = rect.split_top_bottom_at_y(rect.top() + height);
+        (caption, second) = below.split_top_bottom_at_y(below.top() + HEADER);
+    }
+    header.max.x = header.max.x.min(rect.right() - 8.0);
+    if headed {
+        self::header(ui, header, state, input);
     }
     let (map_area, globe_area) = areas(rect, state.projection, state.map);
     let globe_clicked = globe_area.is_some_and(|area| globe::turn(ui, area, state));
@@ -107,7 +109,7 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
         hover = on_globe.map(|h| Hover { clicked: globe_clicked, ..h }).or(hover);
     }
     if let Some(other) = other {
-        beside(ui, second, state, input, other, &heard);
+        beside(ui, [caption, second], state, input, other, &heard);
     }
     let value = hover.as_ref().and_then(|h| state.cache.heat.value(&h.direction));
     let range = look.range(state.cache.heat.largest());
@@ -132,8 +134,8 @@ pub(crate) fn draw(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput
     }
 }
 
-/// Height of the other engine's caption.
-const CAPTION: f32 = 20.0;
+/// Height of a line over a map.
+const HEADER: f32 = 24.0;
 
 /// Maxima of both engines within this angle are the same, in degrees.
 const AGREED_DEG: f64 = 15.0;
@@ -145,14 +147,20 @@ fn agreement(heard: &[Source], other: &Other) -> (usize, usize) {
     (sounding.clone().filter(agreed).count(), sounding.count())
 }
 
-/// The other engine's map with its own colours' range, and how far it agrees.
-fn beside(ui: &Ui, area: Rect, state: &mut ViewState, input: &ViewInput<'_>, other: &Other, heard: &[Source]) {
+/// The other engine's map with its own colours' range, and over it how far it agrees.
+fn beside(
+    ui: &Ui,
+    [caption, area]: [Rect; 2],
+    state: &mut ViewState,
+    input: &ViewInput<'_>,
+    other: &Other,
+    heard: &[Source],
+) {
     let (agreed, count) = agreement(heard, other);
     let words = match count {
         0 => format!("{}, scaled to itself", engine_name(other.engine)),
         _ => format!("{}, scaled to itself: agrees on {agreed} of {count}", engine_name(other.engine)),
     };
-    let (caption, area) = area.split_top_bottom_at_y(area.top() + CAPTION);
     let painter = ui.painter();
     widgets::elided(painter, caption, Align2::LEFT_CENTER, &words, theme::regular(12.0), theme::DIM);
     let snapshot = Snapshot {
@@ -223,7 +231,7 @@ fn header(ui: &Ui, rect: Rect, state: &mut ViewState, input: &ViewInput<'_>) {
     let (font, colour) = (theme::regular(12.0), theme::DIM);
     let used = widgets::elided(painter, rect, Align2::LEFT_CENTER, &left, font.clone(), colour);
     if let Some(note) = LayoutFacts::of(&mut state.cache.facts, input.layout).note {
-        let room = Rect::from_min_max(pos2(used.right() + 24.0, rect.top()), rect.max - vec2(legend::WIDTH + 8.0, 0.0));
+        let room = Rect::from_min_max(pos2(used.right() + 24.0, rect.top()), rect.max);
         if room.width() > 80.0 {
             let at = widgets::elided(painter, room, Align2::RIGHT_CENTER, note, font, theme::TEXT);
             let c = at.left_center() - vec2(11.0, 0.0);

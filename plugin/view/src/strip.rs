@@ -234,8 +234,10 @@ fn score(painter: &Painter, lane: Rect, strip: &Strip<'_>, seconds: u16, x_of: &
         painter.text(lane.left_bottom() - vec2(7.0, -3.0), Align2::RIGHT_BOTTOM, "0", font, theme::DIM);
     }
     if let Some(pin) = strip.pin {
-        let word = text::angles(&pin);
-        painter.text(lane.left_top() + vec2(6.0, 2.0), Align2::LEFT_TOP, word, theme::regular(10.5), theme::DIM);
+        let word = painter.layout_no_wrap(text::angles(&pin), theme::regular(10.5), theme::DIM);
+        let at = Rect::from_min_size(lane.left_top() + vec2(6.0, 2.0), word.size());
+        painter.rect_filled(at.expand2(vec2(3.0, 0.0)), 2, theme::with_alpha(theme::SUNKEN, 220));
+        painter.galley(at.min, word, theme::DIM);
     }
 }
 

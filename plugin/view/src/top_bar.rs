@@ -98,7 +98,7 @@ fn freeze(ui: &mut Ui, state: &mut ViewState, snapshot: &Snapshot) {
     let on = state.cache.frozen.is_some();
     let text = egui::RichText::new(if on { "Frozen" } else { "Freeze" });
     let text = if on { text.color(theme::WARN) } else { text };
-    let button = ui.add(egui::Button::selectable(on, text));
+    let button = ui.add(egui::Button::new(text).selected(on));
     let hint = if on { "Go on with what is heard now" } else { "Keep this picture to look at it; the sound goes on" };
     if button.on_hover_text(hint).clicked() {
         state.cache.frozen = (!on).then(|| Arc::new(snapshot.clone()));
