@@ -169,7 +169,6 @@ fn recipe(id: &str, augeonet: AuGeonetConfig, learn_bins: bool, fixed_grid: Opti
 struct Learned {
     network: NamedNetwork,
     parameters: usize,
-    seconds: f64,
 }
 
 /// Trains every variant in a folder below `out`, or goes on where that was interrupted; then judges all and returns the table.
@@ -209,7 +208,6 @@ pub fn ablate(
         learned.push(Learned {
             network: NamedNetwork { name: variant.what.into(), network: Arc::new(network) },
             parameters: run.parameters(),
-            seconds: run.seconds(),
         });
     }
     judge(&all, learned, budget, judges, threads)
@@ -246,12 +244,11 @@ fn judge(
         SETS[2].1,
         sources.name
     );
-    let mut columns = vec!["variant".to_owned(), "parameters".into(), "training".into()];
+    let mut columns = vec!["variant".to_owned(), "parameters".into()];
     columns.extend(SETS.map(|(set, _)| set.id().to_owned()));
     text += &head(&columns);
     for (i, (variant, learned)) in variants.iter().zip(&learned).enumerate() {
-        let mut cells =
-            vec![variant.what.to_owned(), learned.parameters.to_string(), format!("{:.0} s", learned.seconds)];
+        let mut cells = vec![variant.what.to_owned(), learned.parameters.to_string()];
         for (_, outcomes) in &outcomes {
             let outcomes: Vec<&Outcome> = outcomes.iter().collect();
             cells.push(errors_cell(&errors(&outcomes, i, |_, _| true)));
