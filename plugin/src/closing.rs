@@ -77,6 +77,13 @@ impl JoinedWindow {
     pub(crate) fn new(inner: Inner, end: ThreadEnd) -> Self {
         Self { inner: Some(inner), end }
     }
+
+    /// False once the user has closed it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_open(&self) -> bool {
+        self.inner().is_open()
+    }
+
     fn inner(&self) -> &Inner {
         self.inner.as_ref().expect("taken only by the drop and by `run_until_closed`, which consume the window")
     }

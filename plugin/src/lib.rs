@@ -3,6 +3,7 @@
 //! In the order of the data flow: [`plugin`] passes audio through and copies it to a block pool; [`worker`] analyses it on a thread
 //! of its own and publishes snapshots; [`editor`] shows them, [`frame_log`] writes them down, and OSC takes them to other programs. [`params`]
 //! and [`session`] are what a project saves, [`widths`] what hosts are offered, [`shared`] what the parts of an instance share.
+//! On Linux an instance also lives without a host, in the stand-alone window of the command line.
 
 mod analysis;
 mod backdrops;
@@ -22,6 +23,8 @@ pub mod plugin;
 mod results;
 pub mod session;
 pub mod shared;
+#[cfg(target_os = "linux")]
+pub mod standalone;
 mod sync;
 pub mod widths;
 pub mod worker;

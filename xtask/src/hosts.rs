@@ -1,6 +1,7 @@
 //! `hosts`: the development bundles in the real hosts that this machine has, none of which is needed for anything else.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -118,15 +119,46 @@ fn jack(folder: &Path) -> Result<String, Failure> {
     let said = live.join().map_err(|_| Failure::Task("the program cannot be read".into()))??;
     drop(tone);
     let connected = wired?;
+    let window = jack_window(&program, folder)?;
     if connected != JACK_PORTS {
         return Err(Failure::Task(format!("expected {JACK_PORTS} ports connected in their order, found {connected}")));
     }
     let summary = said.lines().last().unwrap_or_default().to_string();
     let above = summary.split(", ").find_map(|part| part.strip_suffix(" above the gate")?.parse::<u64>().ok());
     match above {
-        Some(1..) => Ok(format!("{connected} ports, {summary}")),
+        Some(1..) => Ok(format!("{connected} ports, {summary}; {window}")),
         _ => Err(Failure::Task(format!("expected a tone above the gate, found {summary:?}"))),
     }
+}
+
+/// Opens the program's window over the same server, on a display of its own, twice: the second finds the session of the first.
+fn jack_window(program: &Path, folder: &Path) -> Result<String, Failure> {
+    let session = folder.join("live.json");
+    if session.exists() {
+        fs::remove_file(&session)?;
+    }
+    let mut screen = Command::new("Xvfb");
+    screen.args(["-displayfd", "1", "-screen", "0", "1600x1200x24", "-nolisten", "tcp", "-noreset"]);
+    let mut screen = Ended(screen.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
+    let mut number = String::new();
+    if let Some(out) = screen.0.stdout.take() {
+        BufReader::new(out).read_line(&mut number)?;
+    }
+    let display = format!(":{}", number.trim());
+    let ports = JACK_PORTS.to_string();
+    let first: [&str; 4] = ["--array", "eigenmike-em32", "--channels", &ports];
+    for extra in [&first[..], &[]] {
+        let mut live = client(program.to_string_lossy().as_ref());
+        live.arg("live").args(extra).args(["--connect", "system:capture", "--seconds", "5", "--session"]).arg(&session);
+        live.env("DISPLAY", &display).env_remove("WAYLAND_DISPLAY");
+        let said = listen(&mut live, "")?;
+        for expected in [format!("{ports} ports at 48000 Hz"), "em32".into(), format!("{ports} ports connected")] {
+            if !said.contains(&expected) {
+                return Err(Failure::Task(format!("expected {expected:?} from the window's program, found {said:?}")));
+            }
+        }
+    }
+    Ok("its window opens, and goes on with its session".into())
 }
 
 /// A process that is ended when it is let go: asked first, so that it tidies up.

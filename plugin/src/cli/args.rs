@@ -15,12 +15,13 @@ Spherescope: where every sound comes from, with any microphone array.
 Usage:
   spherescope analyze INPUT --array ARRAY [options]
   spherescope listen --array ARRAY [options]
+  spherescope live [--array ARRAY] [options]
   spherescope arrays
   spherescope --help | --version
 
 analyze reads a multichannel recording and says from which directions its sounds come;
 listen hears them live, as a client of the JACK audio server with one input port for each
-channel of the array.
+channel of the array; live is the same with the plugin's window, which has all other settings.
   INPUT                 WAV or FLAC of any rate from 16 kHz and any width
   --array ARRAY         a preset (see `spherescope arrays`), or a layout file:
                         JSON, CSV, IEM or SPARTA JSON, acoular XML
@@ -33,9 +34,11 @@ channel of the array.
   --gate DB             frames below this level in dBFS count as silence (default -60)
   --frames FILE         write one JSON line a frame
   --png FILE            analyze: write the mean map of the active frames as a picture
-  --connect PREFIX      listen: connect the ports to the server's outputs whose names begin
+  --connect PREFIX      listen, live: connect the ports to the server's outputs whose names begin
                         so, such as `system:capture`; without it they wait to be connected
-  --seconds S           listen: end after S seconds; without it go on until interrupted
+  --seconds S           listen, live: end after S seconds; without it go on until interrupted
+  --channels N          live: so many ports, 1 to 64 (default: what the array needs)
+  --session FILE        live: go on with the session of this file, and keep it there
 
 Azimuth runs counter-clockwise from the front (left is +90 degrees), elevation upwards.";
 
@@ -52,6 +55,8 @@ pub enum Command {
     Analyze(Options),
     /// Analyse what comes from JACK.
     Listen(ListenOptions),
+    /// Show what comes from JACK.
+    Live(LiveOptions),
 }
 
 /// Options of `analyze`, checked for range.
@@ -74,6 +79,23 @@ pub struct ListenOptions {
     pub seconds: Option<f64>,
     /// How it is analysed.
     pub analysis: Analysis,
+}
+
+/// Options of `live`, checked for range.
+#[derive(Debug, Default)]
+pub struct LiveOptions {
+    /// The array to begin with; the session's without it.
+    pub array: Option<OsString>,
+    /// Radius of an array of directions.
+    pub radius_m: Option<f64>,
+    /// Ports; what the array needs without it.
+    pub channels: Option<usize>,
+    /// Connect to ports whose names begin so.
+    pub connect: Option<String>,
+    /// End after so many seconds.
+    pub seconds: Option<f64>,
+    /// Where the session is kept.
+    pub session: Option<PathBuf>,
 }
 
 /// What both have in common.
@@ -110,9 +132,11 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         },
         Some(Value(v)) if v == "analyze" => analysis(&mut parser, false),
         Some(Value(v)) if v == "listen" => analysis(&mut parser, true),
-        Some(Value(v)) => {
-            Err(format!("expected a command (`analyze`, `listen` or `arrays`), found `{}`", v.to_string_lossy()))
-        }
+        Some(Value(v)) if v == "live" => live(&mut parser),
+        Some(Value(v)) => Err(format!(
+            "expected a command (`analyze`, `listen`, `live` or `arrays`), found `{}`",
+            v.to_string_lossy()
+        )),
         Some(other) => Err(usage(other.unexpected())),
     }
 }
@@ -175,6 +199,34 @@ fn analysis(parser: &mut lexopt::Parser, live: bool) -> Result<Command, String> 
     })
 }
 
+/// `live`.
+fn live(parser: &mut lexopt::Parser) -> Result<Command, String> {
+    let usage = |e: lexopt::Error| format!("{e} (see `spherescope --help`)");
+    let mut options = LiveOptions::default();
+    while let Some(argument) = parser.next().map_err(usage)? {
+        let long = match argument {
+            Short('h') => return Ok(Command::Help),
+            Long(name) => name.to_owned(),
+            other => return Err(usage(other.unexpected())),
+        };
+        let mut value = |name: &str| parser.value().map_err(|_| format!("--{name}: expected a value, found none"));
+        match long.as_str() {
+            "help" => return Ok(Command::Help),
+            "array" => options.array = Some(value("array")?),
+            "radius" => options.radius_m = Some(decimal("radius", &value("radius")?, 0.0, MAX_DISTANCE_M)?),
+            "channels" => {
+                let most = f64::from(spherescope::widths::MAX_WIDTH);
+                options.channels = Some(number("channels", &value("channels")?, 1.0, most)? as usize);
+            }
+            "connect" => options.connect = Some(value("connect")?.to_string_lossy().into_owned()),
+            "seconds" => options.seconds = Some(decimal("seconds", &value("seconds")?, 0.1, 1e9)?),
+            "session" => options.session = Some(value("session")?.into()),
+            _ => return Err(usage(lexopt::Error::UnexpectedOption(format!("--{long}")))),
+        }
+    }
+    Ok(Command::Live(options))
+}
+
 /// A whole number in a range.
 fn number(name: &str, text: &OsString, least: f64, most: f64) -> Result<f64, String> {
     let value = decimal(name, text, least, most)?;
@@ -221,6 +273,10 @@ mod tests {
             panic!("listen is refused");
         };
         assert_eq!((o.connect.as_deref(), o.seconds, o.analysis.grid), (Some("system:"), Some(2.5), 2048));
+        let Ok(Command::Live(o)) = parsed(&["live", "--channels", "32", "--session", "s.json"]) else {
+            panic!("live is refused");
+        };
+        assert_eq!((o.array, o.channels, o.session), (None, Some(32), Some("s.json".into())));
     }
 
     #[test]
@@ -242,6 +298,9 @@ mod tests {
             (&["listen", "in.wav", "--array", "a"], &["in.wav"]),
             (&["listen", "--array", "a", "--png", "m.png"], &["--png"]),
             (&["listen", "--array", "a", "--seconds", "0"], &["--seconds", "0.1"]),
+            (&["live", "--channels", "65"], &["--channels", "64", "65"]),
+            (&["live", "--grid", "512"], &["--grid"]),
+            (&["live", "x"], &["x"]),
         ] {
             let message = parsed(arguments).unwrap_err();
             for part in parts {

@@ -6,6 +6,8 @@ mod args;
 mod jack;
 #[cfg(unix)]
 mod listen;
+#[cfg(target_os = "linux")]
+mod live;
 mod report;
 
 use std::ffi::OsString;
@@ -37,6 +39,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Listen(options) => listen::run(&options),
         #[cfg(not(unix))]
         Command::Listen(_) => Err("listen: expected a system with JACK as on Linux and macOS, found another".into()),
+        #[cfg(target_os = "linux")]
+        Command::Live(options) => live::run(&options),
+        #[cfg(not(target_os = "linux"))]
+        Command::Live(_) => Err("live: expected Linux, found another system".into()),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

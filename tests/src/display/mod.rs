@@ -6,4 +6,4 @@ mod xvfb;
 
 pub use hands::Hands;
 pub use picture::Picture;
-pub use xvfb::{ParentWindow, Xvfb};
+pub use xvfb::{ParentWindow, TopWindow, Xvfb};

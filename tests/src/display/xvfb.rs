@@ -7,7 +7,8 @@ use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection;
 use x11rb::protocol::composite::{ConnectionExt as _, Redirect};
 use x11rb::protocol::xproto::{
-    ConfigureWindowAux, ConnectionExt as _, CreateWindowAux, EventMask, ImageFormat, WindowClass,
+    AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux, EventMask, ImageFormat,
+    MapState, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 
@@ -163,21 +164,86 @@ impl ParentWindow {
     /// # Errors
     /// When the server cannot be read, or shows another depth than 24 bits.
     pub fn picture(&self) -> Result<Picture> {
-        let geometry = self.connection.get_geometry(self.id)?.reply()?;
-        let (width, height) = (geometry.width, geometry.height);
-        let image =
-            self.connection.get_image(ImageFormat::Z_PIXMAP, self.id, 0, 0, width, height, u32::MAX)?.reply()?;
-        let expected = usize::from(width) * usize::from(height) * 4;
-        if image.depth != 24 || image.data.len() != expected {
-            return Err(format!(
-                "expected {expected} bytes at depth 24, found {} at depth {}",
-                image.data.len(),
-                image.depth
-            )
-            .into());
-        }
-        // Little-endian servers, which all of ours are, send blue, green, red and a byte of nothing.
-        let pixels = image.data.chunks_exact(4).map(|p| [p[2], p[1], p[0]]).collect();
-        Ok(Picture { width: width.into(), height: height.into(), pixels })
+        picture_of(&self.connection, self.id)
     }
+}
+
+/// A window that a program has put on the display by itself.
+pub struct TopWindow {
+    connection: RustConnection,
+    id: u32,
+}
+
+impl TopWindow {
+    /// The window of this title; none while there is none.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn find(display: &str, title: &str) -> Result<Option<Self>> {
+        let (connection, screen) =
+            RustConnection::connect(Some(display)).map_err(|e| format!("display {display}: {e}"))?;
+        let windows = connection.query_tree(connection.setup().roots[screen].root)?.reply()?.children;
+        for id in windows {
+            // A window may go while it is asked.
+            let name = connection.get_property(false, id, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 64)?.reply();
+            let shown = connection.get_window_attributes(id)?.reply();
+            if name.is_ok_and(|name| name.value == title.as_bytes())
+                && shown.is_ok_and(|shown| shown.map_state == MapState::VIEWABLE)
+            {
+                return Ok(Some(Self { connection, id }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The window's X11 identifier.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Gives the window another size.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn resize(&self, width: u16, height: u16) -> Result<()> {
+        let size = ConfigureWindowAux::new().width(u32::from(width)).height(u32::from(height));
+        Ok(self.connection.configure_window(self.id, &size)?.check()?)
+    }
+
+    /// Asks the window to close, as window managers do when its cross is clicked.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn ask_to_close(&self) -> Result<()> {
+        let atom = |name: &[u8]| -> Result<u32> { Ok(self.connection.intern_atom(false, name)?.reply()?.atom) };
+        let data = [atom(b"WM_DELETE_WINDOW")?, x11rb::CURRENT_TIME, 0, 0, 0];
+        let message = ClientMessageEvent::new(32, self.id, atom(b"WM_PROTOCOLS")?, data);
+        Ok(self.connection.send_event(false, self.id, EventMask::NO_EVENT, message)?.check()?)
+    }
+
+    /// What the window shows now.
+    ///
+    /// # Errors
+    /// When the server cannot be read, or shows another depth than 24 bits.
+    pub fn picture(&self) -> Result<Picture> {
+        picture_of(&self.connection, self.id)
+    }
+}
+
+fn picture_of(connection: &RustConnection, id: u32) -> Result<Picture> {
+    let geometry = connection.get_geometry(id)?.reply()?;
+    let (width, height) = (geometry.width, geometry.height);
+    let image = connection.get_image(ImageFormat::Z_PIXMAP, id, 0, 0, width, height, u32::MAX)?.reply()?;
+    let expected = usize::from(width) * usize::from(height) * 4;
+    if image.depth != 24 || image.data.len() != expected {
+        return Err(format!(
+            "expected {expected} bytes at depth 24, found {} at depth {}",
+            image.data.len(),
+            image.depth
+        )
+        .into());
+    }
+    // Little-endian servers, which all of ours are, send blue, green, red and a byte of nothing.
+    let pixels = image.data.chunks_exact(4).map(|p| [p[2], p[1], p[0]]).collect();
+    Ok(Picture { width: width.into(), height: height.into(), pixels })
 }
