@@ -18,6 +18,7 @@ pub mod parameter;
 
 pub use band::Band;
 pub use localizer::{
-    Engine, Localizer, LocalizerError, LocalizerFrame, LocalizerSettings, SPEED_OF_SOUND_M_S, TRAINED_APERTURE_M,
+    Engine, LIVE_CHUNK_FRAMES, Localizer, LocalizerError, LocalizerFrame, LocalizerSettings, SPEED_OF_SOUND_M_S,
+    TRAINED_APERTURE_M,
 };
 pub use network::{Beside, Network, NetworkError, Spectra};

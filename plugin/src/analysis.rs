@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use spherescope_dsp::{Block, BlockReader, PeakFinder, Region, Tracker, TrackerOptions};
-use spherescope_model::{Band, Engine, Localizer, LocalizerSettings};
+use spherescope_model::{Band, Engine, LIVE_CHUNK_FRAMES, Localizer, LocalizerSettings};
 use spherescope_view::{Health, OscState, Recording, Snapshot, osc_address};
 
 use crate::examination::Examination;
@@ -26,8 +26,6 @@ const STALE_AFTER: Duration = Duration::from_millis(300);
 const MAX_LAG_S: f64 = 0.25;
 /// Audio that is kept when the rest of a backlog is skipped, in seconds: enough for a window.
 const KEPT_S: f64 = 0.05;
-/// Frames that are computed together: at ease, for the least delay, and under a load that leaves little room, for the least work.
-const CHUNK_FRAMES: [usize; 2] = [1, 4];
 /// Share of one core from which, and below which, the analysis counts as hard pressed, and as at ease again.
 const PRESSED: [f32; 2] = [0.6, 0.3];
 
@@ -487,7 +485,7 @@ impl Analysis {
 
 /// Frames to be computed together at this load, given how many they are now. Nobody waits for what is rendered offline.
 fn chunk_frames(now: usize, load: f32, offline: bool) -> usize {
-    let [at_ease, pressed] = CHUNK_FRAMES;
+    let [at_ease, pressed] = LIVE_CHUNK_FRAMES;
     match load {
         _ if offline => pressed,
         l if l >= PRESSED[0] => pressed,
@@ -513,13 +511,13 @@ mod tests {
 
     #[test]
     fn chunks_grow_under_load_and_shrink_when_it_is_gone() {
-        let mut frames = 1;
+        let mut frames = 2;
         let course = [0.1, 0.5, 0.7, 0.5, 0.35, 0.2, 0.5].map(|load| {
             frames = chunk_frames(frames, load, false);
             frames
         });
-        assert_eq!(course, [1, 1, 4, 4, 4, 1, 1]);
-        assert_eq!(chunk_frames(1, 0.0, true), 4);
+        assert_eq!(course, [2, 2, 4, 4, 4, 2, 2]);
+        assert_eq!(chunk_frames(2, 0.0, true), 4);
     }
 
     #[test]

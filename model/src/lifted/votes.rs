@@ -14,7 +14,7 @@ use super::streaming::kernels::{exp, vectors, vectors_mut};
 use crate::evidence::Response;
 
 /// γ is never larger than this: beyond it, the nearest direction of the quadrature takes all.
-const SHARPEST: f32 = 5.0;
+const SHARPEST: f32 = 16.0;
 /// Part of the prior that is the same for all directions, so that who begins to speak is heard.
 const OPEN: f32 = 0.2;
 /// How heavy the even prior is before any sound.

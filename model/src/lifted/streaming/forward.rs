@@ -7,7 +7,7 @@ use super::super::votes::{Follow, compress, follow};
 use super::kernels::{
     Elements, LANES, Rows, Target, elu, layer_norm, padded, product, sigmoid, tanh, vectors, vectors_mut,
 };
-use super::{Block, Stream, Streaming, StreamingArray, StreamingGrid};
+use super::{Block, PANEL, Stream, Streaming, StreamingArray, StreamingGrid, side_by_side};
 use crate::evidence::{FEATURES, FRAME_FEATURES, Response};
 use crate::network::Spectra;
 
@@ -34,6 +34,11 @@ pub(super) struct Scratch {
     inputs: Vec<f32>,
     /// Weighed response, mean over the bins, `[T][Q]`.
     sums: Vec<f32>,
+    /// Phases of one bin, `[C][frames]`.
+    phases: Vec<[f32; 2]>,
+    /// Mixing matrix of one frame, `[NB + 2][K]`, and what it gives, `[NB + 2][Q]`.
+    weighed: Vec<f32>,
+    mixed: Vec<f32>,
     /// Activations `[Q][T][H]`, their norms, and what the zonal convolution makes of them.
     x: Vec<f32>,
     u: Vec<f32>,
@@ -50,7 +55,7 @@ pub(super) struct Scratch {
     local: Vec<f32>,
     latent: Vec<f32>,
     point: Vec<f32>,
-    /// `[T][D, padded]`.
+    /// `[T][D, in whole panels]`.
     logits: Vec<f32>,
 }
 
@@ -132,25 +137,40 @@ impl Chunk<'_> {
     fn lift<S: Simd>(&mut self, simd: S) {
         let (bins, q, t) = (self.network.sizes.bins, self.network.sizes.quadrature, self.frames);
         let capsules = self.array.capsules;
-        let scratch = &mut self.stream.scratch;
-        let steered = grown(&mut scratch.steered, bins * t * q);
-        scratch.responses.clear();
+        let Scratch { steered, responses, phases, .. } = &mut self.stream.scratch;
+        let steered = grown(steered, bins * t * q);
+        responses.clear();
         let of_bins = self.array.steering.chunks_exact((capsules * 2 * q).max(1));
         for (k, (out, steering)) in steered.chunks_exact_mut(t * q).zip(of_bins).enumerate() {
-            let phat = Phases { values: self.phat, start: k, bins, capsules };
+            let steering = Steering { values: steering, beside: side_by_side(q) };
+            let phat = Phases { values: self.phat, bin: k, bins, capsules };
             let (by_four, rest) = out.split_at_mut(t / 4 * 4 * q);
             let (by_two, by_one) = rest.split_at_mut(t % 4 / 2 * 2 * q);
             for (i, out) in by_four.chunks_exact_mut(4 * q).enumerate() {
-                steer::<S, 4>(simd, out, steering, phat, 4 * i);
+                phat.gather(4 * i, 4, phases);
+                // Twice as many sums as vectors can be held with 16 registers.
+                match S::REGISTER_COUNT >= 32 && steering.has::<S>(2) {
+                    true => steer::<S, 4, 2>(simd, out, steering, phases),
+                    false => steer::<S, 4, 1>(simd, out, steering, phases),
+                }
             }
             if !by_two.is_empty() {
-                steer::<S, 2>(simd, by_two, steering, phat, t / 4 * 4);
+                phat.gather(t / 4 * 4, 2, phases);
+                match steering.has::<S>(2) {
+                    true => steer::<S, 2, 2>(simd, by_two, steering, phases),
+                    false => steer::<S, 2, 1>(simd, by_two, steering, phases),
+                }
             }
             if !by_one.is_empty() {
-                steer::<S, 1>(simd, by_one, steering, phat, t - 1);
+                phat.gather(t - 1, 1, phases);
+                match (steering.has::<S>(4), steering.has::<S>(2)) {
+                    (true, _) => steer::<S, 1, 4>(simd, by_one, steering, phases),
+                    (false, true) => steer::<S, 1, 2>(simd, by_one, steering, phases),
+                    (false, false) => steer::<S, 1, 1>(simd, by_one, steering, phases),
+                }
             }
             for response in out.chunks_exact(q) {
-                scratch.responses.push(summary(simd, response));
+                responses.push(summary(simd, response));
             }
         }
     }
@@ -218,26 +238,38 @@ impl Chunk<'_> {
         compress(simd, bands);
     }
 
-    /// Bands and means over the bins.
+    /// Bands and means over the bins: the weights of the bins go into the matrix, so that the responses are read once.
     #[inline(always)]
     fn mix<S: Simd>(&mut self, simd: S) {
         let sizes = self.network.sizes;
-        let (bins, bands, cells) = (sizes.bins, sizes.bands, self.frames * sizes.quadrature);
-        let Scratch { steered, weights, inputs, sums, .. } = &mut self.stream.scratch;
+        let (bins, bands, q, t) = (sizes.bins, sizes.bands, sizes.quadrature, self.frames);
+        let cells = t * q;
+        let mixing = &self.network.mixing;
+        let Scratch { steered, weights, inputs, sums, mixed, weighed, .. } = &mut self.stream.scratch;
         let inputs = grown(inputs, sizes.by_direction() * cells);
         let sums = grown(sums, cells);
-        let steered = &mut steered[..bins * cells];
-        let mean = Elements { values: &self.network.mixing[bands * bins..], row: bins, column: 1 };
-        let plain = Target { values: &mut inputs[bands * cells..], row: cells, add: false };
-        product(simd, plain, [1, bins, cells], mean, Rows { values: steered, row: cells });
-        if self.network.evidence.is_some() {
-            weigh_rows(simd, steered, weights, sizes.quadrature);
-        }
-        let weighed = Rows { values: steered, row: cells };
-        let mixing = Elements { values: &self.network.mixing, row: bins, column: 1 };
-        product(simd, Target { values: inputs, row: cells, add: false }, [bands, bins, cells], mixing, weighed);
-        if sizes.memories > 0 {
-            product(simd, Target { values: sums, row: cells, add: false }, [1, bins, cells], mean, weighed);
+        // Bands and mean of the weighed responses, then the mean of the plain ones.
+        let rows = bands + 2;
+        let mixed = grown(mixed, rows * q);
+        let weighed = grown(weighed, rows * bins);
+        for frame in 0..t {
+            for (to, from) in weighed.chunks_exact_mut(bins).zip(mixing.chunks_exact(bins)) {
+                for (k, (to, from)) in to.iter_mut().zip(from).enumerate() {
+                    *to = from * weights[k * t + frame];
+                }
+            }
+            weighed[(bands + 1) * bins..].copy_from_slice(&mixing[bands * bins..]);
+            let into = Target { values: mixed, row: q, add: false };
+            let factors = Elements { values: weighed, row: bins, column: 1 };
+            product(simd, into, [rows, bins, q], factors, Rows { values: &steered[frame * q..], row: cells });
+            let at = frame * q..(frame + 1) * q;
+            for (band, row) in mixed.chunks_exact(q).enumerate() {
+                match band {
+                    b if b < bands => inputs[b * cells..][at.clone()].copy_from_slice(row),
+                    b if b == bands => sums[at.clone()].copy_from_slice(row),
+                    _ => inputs[bands * cells..][at.clone()].copy_from_slice(row),
+                }
+            }
         }
     }
 
@@ -541,17 +573,19 @@ impl Chunk<'_> {
     #[inline(always)]
     fn score<S: Simd>(&mut self, simd: S) {
         let (t, s, directions) = (self.frames, self.network.columns.len(), self.grid.directions);
-        let width = padded(directions);
+        let width = directions.next_multiple_of(PANEL);
         let Scratch { point, logits, .. } = &mut self.stream.scratch;
         let logits = grown(logits, t * width);
         logits.fill(self.network.output.bias);
-        product(
-            simd,
-            Target { values: logits, row: width, add: true },
-            [t, s, width],
-            Elements { values: point, row: s, column: 1 },
-            Rows { values: &self.grid.harmonics, row: width },
-        );
+        for (panel, harmonics) in self.grid.harmonics.chunks_exact(s * PANEL).enumerate() {
+            product(
+                simd,
+                Target { values: &mut logits[panel * PANEL..], row: width, add: true },
+                [t, s, PANEL],
+                Elements { values: point, row: s, column: 1 },
+                Rows { values: harmonics, row: PANEL },
+            );
+        }
         for row in logits.chunks_exact(width) {
             self.logits.extend_from_slice(&row[..directions]);
         }
@@ -562,36 +596,75 @@ impl Chunk<'_> {
 #[derive(Clone, Copy)]
 struct Phases<'a> {
     values: &'a [Complex32],
-    start: usize,
+    bin: usize,
     bins: usize,
     capsules: usize,
 }
 
-/// Mean cosine over all pairs of capsules, `[T][Q]`, for `T` frames of one bin from the frame `first` on; steering vectors
-/// `[Q / LANES][C][2][LANES]`.
+impl Phases<'_> {
+    /// Real and imaginary parts of `count` frames from the frame `first` on, `[C][count]`: side by side, as they are wanted again and
+    /// again.
+    #[inline(always)]
+    fn gather(&self, first: usize, count: usize, to: &mut Vec<[f32; 2]>) {
+        to.clear();
+        for c in 0..self.capsules {
+            for t in first..first + count {
+                let x = self.values[(t * self.capsules + c) * self.bins + self.bin];
+                to.push([x.re, x.im]);
+            }
+        }
+    }
+}
+
+/// Steering vectors of one bin, `[Q / beside][C][2][beside]`.
+#[derive(Clone, Copy)]
+struct Steering<'a> {
+    values: &'a [f32],
+    beside: usize,
+}
+
+impl Steering<'_> {
+    /// Whether `vectors` vectors at a time go into the directions that lie side by side.
+    fn has<S: Simd>(&self, vectors: usize) -> bool {
+        self.beside.is_multiple_of(vectors * S::F32_LANES)
+    }
+}
+
+/// Mean cosine over all pairs of capsules, `[T][Q]`, from the phases `[C][T]` of `T` frames; `V` vectors of directions at a time.
 #[inline(always)]
-fn steer<S: Simd, const T: usize>(simd: S, out: &mut [f32], steering: &[f32], phat: Phases<'_>, first: usize) {
-    let capsules = phat.capsules as f32;
+fn steer<S: Simd, const T: usize, const V: usize>(
+    simd: S,
+    out: &mut [f32],
+    steering: Steering<'_>,
+    phases: &[[f32; 2]],
+) {
+    let count = phases.len() / T;
+    let capsules = count as f32;
     let per_pair = simd.splat_f32s(1.0 / (capsules * (capsules - 1.0)));
     let alone = simd.splat_f32s(-capsules);
-    // Vectors of a row, and of a group of LANES directions.
-    let (row, group) = (out.len() / T / S::F32_LANES, LANES / S::F32_LANES);
-    let (out, steering) = (vectors_mut::<S>(out), vectors::<S>(steering));
-    for (of_group, steering) in steering.chunks_exact(2 * group * phat.capsules).enumerate() {
-        for v in 0..group {
-            let mut sums = [[simd.splat_f32s(0.0); 2]; T];
-            for (c, steering) in steering.chunks_exact(2 * group).enumerate() {
-                let (cosine, sine) = (steering[v], steering[group + v]);
-                for (t, [re, im]) in sums.iter_mut().enumerate() {
-                    let x = phat.values[((first + t) * phat.capsules + c) * phat.bins + phat.start];
-                    let (x_re, x_im) = (simd.splat_f32s(x.re), simd.splat_f32s(x.im));
-                    *re = simd.negate_mul_add_e_f32s(x_im, sine, simd.mul_add_e_f32s(x_re, cosine, *re));
-                    *im = simd.mul_add_e_f32s(x_im, cosine, simd.mul_add_e_f32s(x_re, sine, *im));
+    // Vectors of a frame, and of the directions that lie side by side.
+    let (row, across) = (out.len() / T / S::F32_LANES, steering.beside / S::F32_LANES);
+    let (out, steering) = (vectors_mut::<S>(out), vectors::<S>(steering.values));
+    for (group, steering) in steering.chunks_exact(2 * across * count).enumerate() {
+        for first in (0..across).step_by(V) {
+            let mut sums = [[[simd.splat_f32s(0.0); 2]; T]; V];
+            for (steering, phases) in steering.chunks_exact(2 * across).zip(phases.chunks_exact(T)) {
+                let (cosines, sines) = steering.split_at(across);
+                let (cosines, sines) = (&cosines[first..first + V], &sines[first..first + V]);
+                for (t, [x_re, x_im]) in phases.iter().enumerate() {
+                    let (x_re, x_im) = (simd.splat_f32s(*x_re), simd.splat_f32s(*x_im));
+                    for (sums, (cosine, sine)) in sums.iter_mut().zip(cosines.iter().zip(sines)) {
+                        let [re, im] = &mut sums[t];
+                        *re = simd.negate_mul_add_e_f32s(x_im, *sine, simd.mul_add_e_f32s(x_re, *cosine, *re));
+                        *im = simd.mul_add_e_f32s(x_im, *cosine, simd.mul_add_e_f32s(x_re, *sine, *im));
+                    }
                 }
             }
-            for (t, [re, im]) in sums.into_iter().enumerate() {
-                let power = simd.mul_add_e_f32s(re, re, simd.mul_add_e_f32s(im, im, alone));
-                out[t * row + of_group * group + v] = simd.mul_f32s(power, per_pair);
+            for (v, sums) in sums.into_iter().enumerate() {
+                for (t, [re, im]) in sums.into_iter().enumerate() {
+                    let power = simd.mul_add_e_f32s(re, re, simd.mul_add_e_f32s(im, im, alone));
+                    out[t * row + group * across + first + v] = simd.mul_f32s(power, per_pair);
+                }
             }
         }
     }

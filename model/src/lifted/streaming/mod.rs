@@ -149,7 +149,8 @@ struct Output {
 #[derive(Debug)]
 pub struct StreamingArray {
     capsules: usize,
-    /// Cosine and negative sine of the steering phases in the order in which they are used, `[K][Q / 16][C][2][16]`.
+    /// Cosine and negative sine of the steering phases in the order in which they are used, `[K][Q / N][C][2][N]` with the N directions
+    /// of [`side_by_side`].
     steering: Vec<f32>,
     /// What geometry and bias give to the input layer, `[Q][H]`.
     geometry: Vec<f32>,
@@ -158,7 +159,15 @@ pub struct StreamingArray {
     sharpness: f32,
 }
 
-/// A grid as the streaming network sees it: Gridnet's harmonics, `[S][D, padded]`.
+/// Directions of a grid whose harmonics lie together.
+const PANEL: usize = 64;
+
+/// Directions of a quadrature of Q that are steered side by side.
+fn side_by_side(quadrature: usize) -> usize {
+    [4 * LANES, 2 * LANES].into_iter().find(|n| quadrature.is_multiple_of(*n)).unwrap_or(LANES)
+}
+
+/// A grid as the streaming network sees it: Gridnet's harmonics in the order in which they are used, `[D / PANEL][S][PANEL]`.
 #[derive(Clone, Debug)]
 pub struct StreamingGrid {
     directions: usize,
@@ -304,12 +313,13 @@ impl Streaming {
             let u = d.unit();
             (p[0] * u[0] + p[1] * u[1] + p[2] * u[2]) / speed_of_sound_m_s
         };
-        let groups = self.quadrature.chunks_exact(LANES);
+        let beside = side_by_side(q);
+        let groups = self.quadrature.chunks_exact(beside);
         let delays_s: Vec<f64> = groups
             .flat_map(|group| positions.iter().flat_map(move |p| group.iter().map(move |d| delay_s(p, d))))
             .collect();
         for (row, &frequency_hz) in steering.chunks_exact_mut((2 * delays_s.len()).max(1)).zip(&self.frequencies_hz) {
-            Arch::new().dispatch(Steer { row, delays_s: &delays_s, frequency_hz });
+            Arch::new().dispatch(Steer { row, delays_s: &delays_s, beside, frequency_hz });
         }
         let mut geometry = Vec::with_capacity(q * h);
         for features in geometry_of(&positions, &self.quadrature).chunks_exact(3) {
@@ -329,14 +339,16 @@ impl Streaming {
 
     /// Gridnet: encodes D directions; needed once for each grid.
     pub fn encode_grid(&self, directions: &[Direction]) -> StreamingGrid {
-        let width = padded(directions.len());
-        let evaluated = Harmonics::new(self.columns.len().isqrt().saturating_sub(1));
-        let mut y = vec![0.0; self.columns.len()];
-        let mut harmonics = vec![0.0; self.columns.len() * width];
-        for (at, d) in directions.iter().enumerate() {
-            evaluated.at(&seen_from(d, self.axis_rad), &mut y);
-            for (row, &harmonic) in self.columns.iter().enumerate() {
-                harmonics[row * width + at] = y[harmonic] as f32;
+        let s = self.columns.len();
+        let evaluated = Harmonics::new(s.isqrt().saturating_sub(1));
+        let mut y = vec![0.0; s];
+        let mut harmonics = vec![0.0; s * directions.len().next_multiple_of(PANEL)];
+        for (panel, directions) in harmonics.chunks_exact_mut(s * PANEL).zip(directions.chunks(PANEL)) {
+            for (at, d) in directions.iter().enumerate() {
+                evaluated.at(&seen_from(d, self.axis_rad), &mut y);
+                for (row, &harmonic) in panel.chunks_exact_mut(PANEL).zip(&self.columns) {
+                    row[at] = y[harmonic] as f32;
+                }
             }
         }
         StreamingGrid { directions: directions.len(), harmonics }
@@ -403,10 +415,11 @@ impl Input {
     }
 }
 
-/// Cosines and negative sines of the phases of one bin, in groups of [`LANES`] directions.
+/// Cosines and negative sines of the phases of one bin, in groups of `beside` directions.
 struct Steer<'a> {
     row: &'a mut [f32],
     delays_s: &'a [f64],
+    beside: usize,
     frequency_hz: f64,
 }
 
@@ -415,9 +428,10 @@ impl WithSimd for Steer<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (group, delays_s) in self.row.chunks_exact_mut(2 * LANES).zip(self.delays_s.chunks_exact(LANES)) {
-            let (cosines, sines) = group.split_at_mut(LANES);
-            for i in 0..LANES {
+        let beside = self.beside;
+        for (group, delays_s) in self.row.chunks_exact_mut(2 * beside).zip(self.delays_s.chunks_exact(beside)) {
+            let (cosines, sines) = group.split_at_mut(beside);
+            for i in 0..beside {
                 let [sin, cos] = sine_and_cosine(self.frequency_hz * delays_s[i]);
                 (cosines[i], sines[i]) = (cos, -sin);
             }

@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use spherescope_dsp::{Grid, MicArray};
 use spherescope_model::network::SHIPPED_WEIGHTS;
-use spherescope_model::{Engine, Localizer, LocalizerSettings, Network};
+use spherescope_model::{Engine, LIVE_CHUNK_FRAMES, Localizer, LocalizerSettings, Network};
 
 use super::clock::{Effort, cpu_s};
 use super::{AtOnce, BLOCK_FRAMES, Pipeline, Sizes, USUAL};
@@ -43,10 +43,11 @@ pub fn blocks(audio: &[Vec<f32>], mut f: impl FnMut(&[&[f32]]) -> Result<(), Str
     Ok(())
 }
 
-/// A localizer as the plugin makes it.
+/// A localizer as the plugin makes it, at ease.
 pub fn localizer(engine: Engine, capsules: usize, directions: usize, rate_hz: f64) -> Result<Localizer, String> {
     let grid = Arc::new(Grid::fibonacci(directions).map_err(|e| e.to_string())?);
-    let settings = LocalizerSettings { engine, ..LocalizerSettings::new(array(capsules)?, grid) };
+    let [chunk_frames, _] = LIVE_CHUNK_FRAMES;
+    let settings = LocalizerSettings { engine, chunk_frames, ..LocalizerSettings::new(array(capsules)?, grid) };
     Localizer::new(rate_hz, settings).map_err(|e| e.to_string())
 }
 
