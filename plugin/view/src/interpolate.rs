@@ -35,6 +35,9 @@ pub(crate) struct Interpolator {
 /// Rows and columns are halved when two texels are at most this share of the distance between directions.
 const COARSE: f32 = 0.45;
 
+/// How much of what the mean takes away is given back beforehand: what the mean takes from that in turn makes it a little more than all.
+const SHARPENING: f32 = 1.15;
+
 /// A direction, ready for many distance computations.
 struct Node {
     unit: [f32; 3],
@@ -78,7 +81,8 @@ impl Interpolator {
         let count = self.onto_directions.rows();
         let plain: Vec<f32> = (0..count).map(value).collect();
         self.sharpened.clear();
-        self.sharpened.extend((0..count).map(|i| 2.0 * plain[i] - self.onto_directions.mix(i, &plain)));
+        self.sharpened
+            .extend((0..count).map(|i| plain[i] + SHARPENING * (plain[i] - self.onto_directions.mix(i, &plain))));
         let mixed = if self.halved { &mut self.coarse } else { &mut *picture };
         self.onto_texels.mix(&self.sharpened, mixed);
         if self.halved {
