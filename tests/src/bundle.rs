@@ -31,7 +31,11 @@ pub fn command_line() -> Result<&'static Path> {
     static PROGRAM: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
     PROGRAM
         .get_or_init(|| {
-            cargo(&["build", "--package", "spherescope", "--bin", "spherescope"]).map_err(|e| e.to_string())?;
+            // Where the bundles were made beforehand, so was everything else. Built as `cargo test --workspace` builds: with other
+            // features of shared dependencies all of them would be compiled again.
+            if std::env::var_os("SPHERESCOPE_BUNDLE_DIR").is_none() {
+                cargo(&["build", "--workspace", "--all-targets"]).map_err(|e| e.to_string())?;
+            }
             let program = target_dir()
                 .map_err(|e| e.to_string())?
                 .join("debug")

@@ -37,7 +37,7 @@ pub fn run(args: Args) -> Outcome {
     let drawn = target_dir()?.join("pictures");
     fs::create_dir_all(&drawn)?;
     let mut command = cargo();
-    command.args(["test", "--package", "spherescope-view", "--test", "pictures"]).env("OUT", &drawn);
+    command.args(["test", "--workspace", "--test", "pictures"]).env("OUT", &drawn);
     pass_through(&mut command)?;
     let docs = Path::new("docs/pictures");
     fs::create_dir_all(docs)?;
