@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 
 use crate::args::Args;
 use crate::bundle::{self, Build};
@@ -37,14 +38,22 @@ pub fn run(mut args: Args) -> Outcome {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     words.extend(["--command".into(), format!("cargo xtask {}", asked.join(" ")), "--commit".into(), commit()]);
     let bundles = bundle::build(Build::Shipped)?;
-    let mut host = cargo();
-    host.args(["run", "--release", "--package", "spherescope-tests", "--bin", "plugin-bench", "--", "--bundle"]);
-    host.arg(&bundles.clap);
+    // Together, so that what they share is built once.
+    const PROGRAMS: [(&str, &str); 3] =
+        [("spherescope-tests", "plugin-bench"), ("spherescope-view", "frame-time"), ("spherescope-train", "bench")];
+    let mut build = cargo();
+    build.args(["build", "--release"]);
+    for (package, program) in PROGRAMS {
+        build.args(["--package", package, "--bin", program]);
+    }
+    pass_through(&mut build)?;
+    let folder = target_dir()?.join("release");
+    let [mut host, mut editor, mut bench] =
+        PROGRAMS.map(|(_, name)| Command::new(folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))));
+    host.arg("--bundle").arg(&bundles.clap);
     if quick {
         host.arg("--quick");
     }
-    let mut editor = cargo();
-    editor.args(["run", "--release", "--package", "spherescope-view", "--bin", "frame-time", "--"]);
     editor.args(["--frames", if quick { "60" } else { "600" }]);
     let mut written = std::fs::File::create(&in_host)
         .map_err(|e| Failure::Task(format!("bench: {} cannot be written: {e}", in_host.display())))?;
@@ -53,7 +62,5 @@ pub fn run(mut args: Args) -> Outcome {
         written.flush()?;
     }
 
-    let mut bench = cargo();
-    bench.args(["run", "--release", "--package", "spherescope-train", "--bin", "bench", "--"]).args(words);
-    pass_through(&mut bench)
+    pass_through(bench.args(words))
 }
