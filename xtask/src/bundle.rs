@@ -13,8 +13,8 @@ use crate::{Failure, Outcome};
 pub enum Build {
     /// As shipped: for speed where it counts, for size elsewhere.
     Shipped,
-    /// Optimised, with what other programs need already: for the demo, which builds those too.
-    Release,
+    /// Optimised, built together with the demo's host, so that nothing is compiled twice.
+    Demo,
     /// With debug assertions and allocation checks.
     Dev,
     /// As [`Build::Dev`], built together with everything that the tests need: features of shared dependencies are then the same for all, and
@@ -57,19 +57,32 @@ pub fn build(build: Build) -> Result<Bundles, Failure> {
             &["rustc", "--package", "spherescope", "--lib", "--crate-type", "cdylib", "--profile", "shipped"],
             "shipped",
         ),
-        Build::Release => (&["build", "--package", "spherescope", "--lib", "--release"], "release"),
+        Build::Demo => (
+            &[
+                "build",
+                "--release",
+                "--package",
+                "spherescope",
+                "--package",
+                "spherescope-tests",
+                "--lib",
+                "--bin",
+                "demo-host",
+            ],
+            "release",
+        ),
         Build::Dev => (&["build", "--package", "spherescope", "--lib"], "debug"),
         Build::Tests => (&["build", "--workspace", "--all-targets"], "debug"),
     };
     command.args(arguments);
     pass_through(&mut command)?;
     let library = target.join(profile).join(library_name());
-    if matches!(build, Build::Shipped | Build::Release) && holds(&fs::read(&library)?, INJECTED) {
+    if matches!(build, Build::Shipped | Build::Demo) && holds(&fs::read(&library)?, INJECTED) {
         return Err(Failure::Task(format!("{} can be made to panic by the environment", library.display())));
     }
     let dir = target.join(match build {
         Build::Shipped => "bundled",
-        Build::Release => "bundled-release",
+        Build::Demo => "bundled-demo",
         Build::Dev | Build::Tests => "bundled-dev",
     });
     let bundles = Bundles { clap: dir.join("Spherescope.clap"), vst3: dir.join("Spherescope.vst3"), dir };

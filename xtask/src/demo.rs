@@ -1,11 +1,12 @@
 //! `demo`: from a fresh clone to a table of true and found directions, a picture and a verdict.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::args::Args;
 use crate::bundle::{self, Build};
 use crate::packages;
-use crate::workspace::{cargo, pass_through, target_dir};
+use crate::workspace::{pass_through, target_dir};
 use crate::{Failure, Outcome};
 
 /// `cargo xtask demo`.
@@ -31,12 +32,11 @@ pub fn run(mut args: Args) -> Outcome {
         }
     }
 
-    println!("building the plugin (a first build takes some minutes)");
-    let bundles = bundle::build(Build::Release)?;
-    println!("building the host");
-    let mut host = cargo();
-    host.args(["run", "--release", "--package", "spherescope-tests", "--bin", "demo-host", "--"]);
-    host.arg("--bundle").arg(&bundles.clap).arg("--out").arg(target_dir()?.join("demo"));
+    println!("building the plugin and its host (a first build takes some minutes)");
+    let bundles = bundle::build(Build::Demo)?;
+    let target = target_dir()?;
+    let mut host = Command::new(target.join("release").join(format!("demo-host{}", std::env::consts::EXE_SUFFIX)));
+    host.arg("--bundle").arg(&bundles.clap).arg("--out").arg(target.join("demo"));
     if let Some(seed) = seed {
         host.args(["--seed", &seed.to_string()]);
     }

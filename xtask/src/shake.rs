@@ -1,9 +1,11 @@
 //! `shake`: the random host for a while: calls in random, legal order, and a watch over memory, threads and open files.
 
+use std::process::Command;
+
 use crate::args::Args;
 use crate::bundle::{self, Build};
 use crate::packages;
-use crate::workspace::{cargo, pass_through};
+use crate::workspace::{pass_through, target_dir};
 use crate::{Failure, Outcome};
 
 /// `cargo xtask shake`.
@@ -20,9 +22,10 @@ pub fn run(mut args: Args) -> Outcome {
         println!("NO EDITORS are opened: that needs a virtual display");
         editors = false;
     }
-    let bundles = bundle::build(Build::Dev)?;
-    let mut host = cargo();
-    host.args(["run", "--package", "spherescope-tests", "--bin", "shake", "--", "--bundle"]).arg(&bundles.clap);
+    let bundles = bundle::build(Build::Tests)?;
+    let program = target_dir()?.join("debug").join(format!("shake{}", std::env::consts::EXE_SUFFIX));
+    let mut host = Command::new(program);
+    host.arg("--bundle").arg(&bundles.clap);
     host.args(["--seed", &seed.unwrap_or(1).to_string(), "--seconds", &(60.0 * minutes).to_string()]);
     if !editors {
         host.arg("--no-editors");
