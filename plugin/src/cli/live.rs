@@ -38,6 +38,10 @@ pub fn run(options: &LiveOptions) -> Result<(), String> {
     if let Some(prefix) = &options.connect {
         println!("{} ports connected", input.connect(prefix)?);
     }
+    // What cannot be kept is said before the window opens, not when it closes.
+    if let Some(file) = &mut file {
+        file.write(&instance)?;
+    }
     let bus = Bus { channels, sample_rate_hz: input.sample_rate_hz, max_host_frames: MAX_FRAMES, offline: false };
     let begin = Instant::now();
     let mut fault = None;
@@ -45,11 +49,14 @@ pub fn run(options: &LiveOptions) -> Result<(), String> {
         if let Some(file) = &mut file
             && file.at.elapsed() >= SAVE_EVERY
         {
-            fault = file.write(&instance).err();
+            // The window stays: it may be kept later, and all is there until then.
+            let now = file.write(&instance).err();
+            if let Some(why) = now.as_ref().filter(|_| now != fault) {
+                eprintln!("spherescope: {why}");
+            }
+            fault = now;
         }
-        fault.is_some()
-            || input.ended()
-            || options.seconds.is_some_and(|seconds| begin.elapsed().as_secs_f64() >= seconds)
+        input.ended() || options.seconds.is_some_and(|seconds| begin.elapsed().as_secs_f64() >= seconds)
     })?;
     if let Some(file) = &mut file {
         file.write(&instance)?;

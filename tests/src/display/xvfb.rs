@@ -196,11 +196,6 @@ impl TopWindow {
         Ok(None)
     }
 
-    /// The window's X11 identifier.
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
     /// Gives the window another size.
     ///
     /// # Errors
