@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::args::Args;
 use crate::bundle::{self, Build};
 use crate::evaluate::{absolute, commit};
-use crate::workspace::{cargo, pass_through, target_dir};
+use crate::workspace::{built, cargo, pass_through, target_dir};
 use crate::{Failure, Outcome};
 
 /// `cargo xtask bench`.
@@ -47,9 +47,8 @@ pub fn run(mut args: Args) -> Outcome {
         build.args(["--package", package, "--bin", program]);
     }
     pass_through(&mut build)?;
-    let folder = target_dir()?.join("release");
-    let [mut host, mut editor, mut bench] =
-        PROGRAMS.map(|(_, name)| Command::new(folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))));
+    let program = |(_, name): (&str, &str)| built("release", name).map(Command::new);
+    let (mut host, mut editor, mut bench) = (program(PROGRAMS[0])?, program(PROGRAMS[1])?, program(PROGRAMS[2])?);
     host.arg("--bundle").arg(&bundles.clap);
     if quick {
         host.arg("--quick");

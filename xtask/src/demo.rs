@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::args::Args;
 use crate::bundle::{self, Build};
 use crate::packages;
-use crate::workspace::{pass_through, target_dir};
+use crate::workspace::{built, pass_through, target_dir};
 use crate::{Failure, Outcome};
 
 /// `cargo xtask demo`.
@@ -34,9 +34,8 @@ pub fn run(mut args: Args) -> Outcome {
 
     println!("building the plugin and its host (a first build takes some minutes)");
     let bundles = bundle::build(Build::Demo)?;
-    let target = target_dir()?;
-    let mut host = Command::new(target.join("release").join(format!("demo-host{}", std::env::consts::EXE_SUFFIX)));
-    host.arg("--bundle").arg(&bundles.clap).arg("--out").arg(target.join("demo"));
+    let mut host = Command::new(built("release", "demo-host")?);
+    host.arg("--bundle").arg(&bundles.clap).arg("--out").arg(target_dir()?.join("demo"));
     if let Some(seed) = seed {
         host.args(["--seed", &seed.to_string()]);
     }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use crate::args::Args;
 use crate::bundle::{self, Build};
 use crate::steps::Steps;
-use crate::workspace::{pass_through, target_dir};
+use crate::workspace::{built, pass_through, target_dir};
 use crate::{Failure, Outcome};
 
 /// Those of `spherescope_tests::fuzz::Target`.
@@ -25,7 +25,7 @@ pub fn run(mut args: Args) -> Outcome {
     }
     let bundles = bundle::build(Build::Tests)?;
     let target_folder = target_dir()?;
-    let program = target_folder.join("debug").join(format!("fuzz{}", std::env::consts::EXE_SUFFIX));
+    let program = built("debug", "fuzz")?;
     let folder = target_folder.join("fuzz");
     let mut steps = Steps::default();
     for name in TARGETS.into_iter().filter(|name| target.as_deref().is_none_or(|wanted| wanted == *name)) {

@@ -11,7 +11,7 @@ use crate::args::Args;
 use crate::bundle::{self, Build, Bundles};
 use crate::pedalboard;
 use crate::steps::Steps;
-use crate::workspace::{describe, root, target_dir};
+use crate::workspace::{built, describe, root, target_dir};
 use crate::{Failure, Outcome};
 
 /// Ardour of Debian 12, and of other systems of its time.
@@ -89,7 +89,7 @@ fn qtractor(bundles: &Bundles, scan: &str) -> Result<String, Failure> {
 /// Runs the command line program live, as a client of a JACK server without a sound card that has 32 inputs: its ports are connected to
 /// them, and a tone that another program plays into three of them is heard.
 fn jack(folder: &Path) -> Result<String, Failure> {
-    let program = target_dir()?.join("debug").join(format!("spherescope{}", std::env::consts::EXE_SUFFIX));
+    let program = built("debug", "spherescope")?;
     fs::create_dir_all(folder)?;
     let ports = JACK_PORTS.to_string();
     let mut server = client("jackd");

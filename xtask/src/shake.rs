@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::args::Args;
 use crate::bundle::{self, Build};
 use crate::packages;
-use crate::workspace::{pass_through, target_dir};
+use crate::workspace::{built, pass_through};
 use crate::{Failure, Outcome};
 
 /// `cargo xtask shake`.
@@ -23,8 +23,7 @@ pub fn run(mut args: Args) -> Outcome {
         editors = false;
     }
     let bundles = bundle::build(Build::Tests)?;
-    let program = target_dir()?.join("debug").join(format!("shake{}", std::env::consts::EXE_SUFFIX));
-    let mut host = Command::new(program);
+    let mut host = Command::new(built("debug", "shake")?);
     host.arg("--bundle").arg(&bundles.clap);
     host.args(["--seed", &seed.unwrap_or(1).to_string(), "--seconds", &(60.0 * minutes).to_string()]);
     if !editors {

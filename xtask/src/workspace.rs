@@ -51,6 +51,11 @@ pub fn pass_through(command: &mut Command) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(Failure::Task(format!("`{name}` ended with {status}"))) }
 }
 
+/// A program of ours that has been built in `profile`, the folder's name below the target folder.
+pub fn built(profile: &str, program: &str) -> Result<PathBuf, Failure> {
+    Ok(target_dir()?.join(profile).join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
+}
+
 /// The command as a person would type it.
 pub fn describe(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_stem().unwrap_or(command.get_program());

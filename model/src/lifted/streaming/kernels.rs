@@ -177,8 +177,8 @@ pub(in crate::lifted) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(e), shifted))
 }
 
-/// 1 / x within 2e−7 relative for x from 1 to 1e38, in a third of a division's time: a first guess from the bits, within 12 %, and three
-/// steps of Newton's method, each of which squares its error.
+/// 1 / x for x from 1 to 1e38, to single precision and without a division: a first guess from the bits, within 12 %, and three steps of
+/// Newton's method, each of which squares its error.
 #[inline(always)]
 fn reciprocal<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let two = simd.splat_f32s(2.0);
