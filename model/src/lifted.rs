@@ -6,7 +6,7 @@
 //! result is projected onto spherical harmonics: the audio-geometry representation A of S·J numbers, S = (N + 1)². A direction's grid
 //! representation is Y_nm(d) times a learned gain for each degree and field.
 //!
-//! Layout of activations: `[Q, B, T, H]`, so that spherical transforms are one matrix product.
+//! Layout of activations: `[Q, 1, T, H]`, so that spherical transforms are one matrix product.
 
 pub mod streaming;
 mod votes;
@@ -22,7 +22,7 @@ use crate::config::LiftedConfig;
 use crate::evidence::{EvidenceSetup, EvidenceState, FEATURES, FRAME_FEATURES, Response};
 use crate::layers::{Gru, LayerNorm, Linear};
 use crate::network::Spectra;
-use crate::ops::{elu, leaky_average, matmul, mean_and_max, scale_rows, with_slopes};
+use crate::ops::{BlockParameters, BlockSphere, elu, leaky_average, matmul, mix, spherical_block, with_slopes};
 use crate::parameter::{Begin, Parameter};
 use votes::{Follow, VoteState};
 
@@ -42,7 +42,7 @@ pub struct LiftedArray {
     beside: Option<Box<[SteeredResponse; 2]>>,
 }
 
-/// What streams carry from chunk to chunk: one GRU vector per direction in each block, `[Q·B, H]`.
+/// What streams carry from chunk to chunk: one GRU vector per direction in each block, `[Q, H]`.
 #[derive(Clone, Debug)]
 pub struct LiftedState {
     hidden: Vec<Vec<f32>>,
@@ -65,6 +65,8 @@ pub struct Lifted {
     harmonics: Tensor,
     /// Degree of each harmonic, `[S]`.
     degree: Tensor,
+    /// Both for the blocks.
+    sphere: BlockSphere,
     /// Mixing weights of the bands, `[NB, K]`, and of the plain mean, `[1, K]`.
     bands: Tensor,
     mean: Tensor,
@@ -113,11 +115,17 @@ impl Lifted {
         let frequencies_hz = frequencies.to_vec1::<f32>()?;
         let (gains, biases) = (vb.get((outputs, fields, order + 1), "gridnet.gain")?, vb.get(outputs, "score.bias")?);
         let inputs = inputs(config);
+        let harmonics = harmonics_of(grid.directions(), order, device)?;
+        let sphere = BlockSphere {
+            harmonics: harmonics.flatten_all()?.to_vec1::<f32>()?.into(),
+            degree: degree.as_slice().into(),
+        };
         Ok(Self {
             config: config.clone(),
             frequencies_hz: frequencies_hz.into_iter().map(f64::from).collect(),
             frequencies,
-            harmonics: harmonics_of(grid.directions(), order, device)?,
+            harmonics,
+            sphere,
             quadrature: grid.directions().to_vec(),
             degree: Tensor::new(degree, device)?,
             bands: (bands_t * RESPONSE_GAIN)?,
@@ -263,13 +271,12 @@ impl Lifted {
             }
             _ => Tensor::from_vec(steered, (k * t, q), &Device::Cpu)?,
         };
-        let mean = matmul(&self.mean, &steered.reshape((k, t * q))?)?;
-        let weighted = match &weights {
-            Some(w) => scale_rows(&steered, w)?,
-            None => steered,
-        };
-        let remembered = self.remember(&weighted, weights.as_ref(), [k, t, q], &mut state.memory)?;
-        let banded = matmul(&self.bands, &weighted.reshape((k, t * q))?)?;
+        let even = Tensor::ones(k * t, steered.dtype(), steered.device())?;
+        let mean = mix(&steered, &self.mean, &even)?;
+        // The bands, then the mean that is remembered.
+        let mixed = mix(&steered, &Tensor::cat(&[&self.bands, &self.mean], 0)?, weights.as_ref().unwrap_or(&even))?;
+        let banded = mixed.narrow(0, 0, self.config.bands)?;
+        let remembered = self.remember(&mixed.i(self.config.bands)?, weights.as_ref(), [k, t, q], &mut state.memory)?;
         // [NB, T·Q] → [Q, 1, T, NB].
         let by_direction = |x: Tensor| x.reshape(((), 1, t, q))?.permute((3, 1, 2, 0));
         let geometry = array.geometry.reshape((q, 1, 1, 3))?.broadcast_as((q, 1, t, 3))?;
@@ -282,7 +289,7 @@ impl Lifted {
         }
         let mut h = self.input.forward(&Tensor::cat(&features, D::Minus1)?)?;
         for (block, hidden) in self.blocks.iter().zip(&mut state.hidden) {
-            h = block.forward(&h, &self.harmonics, &self.degree, hidden)?;
+            h = block.forward(&h, &self.sphere, hidden)?;
         }
         Ok(h)
     }
@@ -317,11 +324,11 @@ impl Lifted {
             shares: &mut shares,
         });
         let votes = Tensor::from_vec(votes, (k * t, q), &Device::Cpu)?;
-        let votes = match weights {
-            Some(w) => scale_rows(&votes, w)?,
-            None => votes,
+        let weights = match weights {
+            Some(w) => w.clone(),
+            None => Tensor::ones(k * t, votes.dtype(), votes.device())?,
         };
-        let banded = votes::compressed(&matmul(bands, &votes.reshape((k, t * q))?)?)?;
+        let banded = votes::compressed(&mix(&votes, bands, &weights)?)?;
         if keep.is_empty() {
             return Ok(Some(banded));
         }
@@ -330,10 +337,10 @@ impl Lifted {
     }
 
     /// What was heard before, for each time constant: the mean over bins and past frames of the steered response, each bin and frame as
-    /// heavy as its evidence, `[1, T·Q]`.
+    /// heavy as its evidence, `[1, T·Q]`. `sums` `[T·Q]` are the weighed means over the bins of each frame.
     fn remember(
         &self,
-        weighted: &Tensor,
+        sums: &Tensor,
         weights: Option<&Tensor>,
         [k, t, q]: [usize; 3],
         memory: &mut [Vec<f32>],
@@ -341,7 +348,7 @@ impl Lifted {
         if memory.is_empty() {
             return Ok(Vec::new());
         }
-        let sums = matmul(&self.mean, &weighted.reshape((k, t * q))?)?.reshape((t, q))?;
+        let sums = sums.reshape((t, q))?;
         let weight = match weights {
             Some(w) => w.reshape((k, t))?.mean(0)?.reshape((t, 1))?,
             None => Tensor::ones((t, 1), sums.dtype(), sums.device())?,
@@ -515,22 +522,17 @@ impl SphericalBlock {
         })
     }
 
-    /// `x` `[Q, B, T, H]`, `harmonics` `[Q, S]`, `degree` `[S]`, `hidden` `[Q·B, H]`.
-    fn forward(&self, x: &Tensor, harmonics: &Tensor, degree: &Tensor, hidden: &mut [f32]) -> Result<Tensor> {
-        let (q, b, t, h) = x.dims4()?;
-        let u = self.norm_sphere.forward(x)?;
-        // The quadrature's weight, 4π/Q, is folded into the gains.
-        let gain = (self.zonal.index_select(degree, 0)? * (4.0 * std::f64::consts::PI / q as f64))?; // [S, H]
-        let s = gain.dim(0)?;
-        let spectrum = matmul(&harmonics.t()?, &u.reshape((q, b * t * h))?)?.reshape((s, b * t, h))?;
-        let spectrum = spectrum.broadcast_mul(&gain.unsqueeze(1)?)?.reshape((s, b * t * h))?;
-        let zonal = matmul(harmonics, &spectrum)?.reshape((q, b, t, h))?;
-        let context = self.context.forward(&mean_and_max(&u)?)?; // [1, B, T, H]
-        let local = elu(&self.mlp_in.forward(&Tensor::cat(&[&u, &zonal], D::Minus1)?)?)?;
-        let x = (x + self.mlp_out.forward(&local)?)?.broadcast_add(&context)?;
-        let rows = self.norm_time.forward(&x)?.reshape((q * b, t, h))?;
-        let states = self.gru.states(&rows, hidden)?;
-        hidden.copy_from_slice(&states.i((.., t - 1))?.flatten_all()?.to_vec1::<f32>()?);
-        x + states.reshape((q, b, t, h))?
+    /// `x` `[Q, 1, T, H]`, `hidden` `[Q, H]`.
+    fn forward(&self, x: &Tensor, sphere: &BlockSphere, hidden: &mut [f32]) -> Result<Tensor> {
+        let parameters = BlockParameters {
+            norm_sphere: [&self.norm_sphere.weight, &self.norm_sphere.bias],
+            zonal: &self.zonal,
+            context: [&self.context.weight, &self.context.bias],
+            mlp_in: [&self.mlp_in.weight, &self.mlp_in.bias],
+            mlp_out: [&self.mlp_out.weight, &self.mlp_out.bias],
+            norm_time: [&self.norm_time.weight, &self.norm_time.bias],
+            gru: [&self.gru.weight_ih, &self.gru.weight_hh, &self.gru.bias_ih, &self.gru.bias_hh],
+        };
+        spherical_block(x, &parameters, sphere, hidden)
     }
 }

@@ -13,7 +13,7 @@ const ROOMS: &str = "shared/data/rir";
 /// The networks that are compared when no option names others; the first one ships.
 const WEIGHTS: [&str; 2] = ["lifted.safetensors", "paper.safetensors"];
 /// How the shipped weights were made.
-const HISTORY: &str = "assets/weights/lifted.progress.jsonl";
+const HISTORY: &str = "assets/weights/lifted.runs.json";
 
 /// `cargo xtask evaluate`.
 pub fn run(mut args: Args) -> Outcome {
@@ -26,7 +26,7 @@ pub fn run(mut args: Args) -> Outcome {
             whole = false;
         }
     }
-    for name in ["--set", "--scenes", "--threshold"] {
+    for name in ["--set", "--scenes", "--first", "--threshold"] {
         while let Some(value) = args.value(name)? {
             words.extend([name.into(), value]);
             whole = false;

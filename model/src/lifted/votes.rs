@@ -14,7 +14,7 @@ use super::streaming::kernels::{exp, vectors, vectors_mut};
 use crate::evidence::Response;
 
 /// γ is never larger than this: beyond it, the nearest direction of the quadrature takes all.
-const SHARPEST: f32 = 16.0;
+const SHARPEST: f32 = 8.0;
 /// Part of the prior that is the same for all directions, so that who begins to speak is heard.
 const OPEN: f32 = 0.2;
 /// How heavy the even prior is before any sound.
@@ -245,6 +245,6 @@ mod tests {
 
     #[test]
     fn many_capsules_are_no_sharper_than_the_quadrature() {
-        assert_eq!([1, 2, 5, 17, 64].map(sharpness), [1.0, 1.0, 4.0, 16.0, 16.0]);
+        assert_eq!([1, 2, 5, 17, 64].map(sharpness), [1.0, 1.0, 4.0, 8.0, 8.0]);
     }
 }

@@ -5,6 +5,7 @@
 //! here run on the calling thread alone, and each has its gradient; the tests hold both to candle's own composites.
 
 mod attention;
+mod block;
 mod norms;
 mod recurrent;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Re
 use gemm::{Parallelism, gemm};
 
 use attention::Attention;
+pub(crate) use block::{BlockParameters, BlockSphere, spherical_block};
 use norms::{BatchNorm, LayerNorm, column_moments};
 use recurrent::Gru;
 
@@ -56,14 +58,11 @@ pub fn elu(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Elu)
 }
 
-/// Mean and maximum over the first dimension: `[Q, …, H]` → `[1, …, 2H]`, means first.
-pub fn mean_and_max(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(MeanAndMax)
-}
-
-/// Every row times its own factor: `x` `[R, n]`, `factors` `[R]`.
-pub fn scale_rows(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op2(&factors.contiguous()?, ScaleRows)
+/// Bands of bins, each bin of each frame with its own weight: Σ_k `bands`[m, k] `weights`[k, t] `x`[k, t, q].
+///
+/// `x` `[K·T, Q]`, `bands` `[M, K]`, `weights` `[K·T]` → `[M, T·Q]`.
+pub fn mix(x: &Tensor, bands: &Tensor, weights: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op3(&bands.contiguous()?, &weights.contiguous()?, Mix)
 }
 
 /// `values` as they are, shaped as `shape`; to `frequencies` `[K]` flows the gradient along `slopes`, the derivative of each value by the
@@ -327,95 +326,81 @@ impl CustomOp1 for Elu {
     }
 }
 
-struct MeanAndMax;
+struct Mix;
 
-impl CustomOp1 for MeanAndMax {
-    fn name(&self) -> &'static str {
-        "mean-and-max"
+impl Mix {
+    /// M, K, T, Q.
+    fn sizes(x: &[usize], bands: &[usize], weights: &[usize]) -> Result<[usize; 4]> {
+        match (x, bands, weights) {
+            (&[rows, q], &[m, k], &[len]) if rows == len && k > 0 && rows.is_multiple_of(k) => Ok([m, k, rows / k, q]),
+            _ => bail!("mix: expected [K·T, Q], [M, K] and [K·T], found {x:?}, {bands:?} and {weights:?}"),
+        }
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, at: &Layout) -> Result<(CpuStorage, Shape)> {
-        let dims = at.dims();
-        let (Some(&q), Some(&h)) = (dims.first(), dims.last()) else { bail!("mean and max: expected dimensions") };
-        let x = of_cpu("mean and max", x, at)?;
-        let row = x.len() / q.max(1);
-        let (mut mean, mut max) = (vec![0f32; row], vec![f32::NEG_INFINITY; row]);
-        for x in x.chunks_exact(row.max(1)) {
-            for i in 0..row {
-                mean[i] += x[i];
-                max[i] = max[i].max(x[i]);
+    /// The bands' weights in frame `t`, `[M][K]`.
+    fn weighed([k, frames]: [usize; 2], t: usize, bands: &[f32], weights: &[f32], out: &mut [f32]) {
+        for (out, band) in out.chunks_exact_mut(k).zip(bands.chunks_exact(k)) {
+            for ((out, band), weight) in out.iter_mut().zip(band).zip(weights[t..].iter().step_by(frames)) {
+                *out = band * weight;
             }
         }
-        let mut out = Vec::with_capacity(2 * row);
-        for (mean, max) in mean.chunks_exact(h.max(1)).zip(max.chunks_exact(h.max(1))) {
-            out.extend(mean.iter().map(|m| m / q as f32));
-            out.extend_from_slice(max);
-        }
-        let mut shape = dims.to_vec();
-        shape[0] = 1;
-        if let Some(last) = shape.last_mut() {
-            *last = 2 * h;
-        }
-        Ok((CpuStorage::F32(out), shape.into()))
-    }
-
-    fn bwd(&self, x: &Tensor, result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (q, h) = (x.dim(0)?, x.dim(candle_core::D::Minus1)?);
-        let row = x.elem_count() / q.max(1);
-        let mut out = vec![0f32; x.elem_count()];
-        with_values(x, |x| {
-            with_values(result, |y| {
-                with_values(grad, |g| {
-                    let mut open = vec![true; row];
-                    for (x, out) in x.chunks_exact(row.max(1)).zip(out.chunks_exact_mut(row.max(1))) {
-                        for i in 0..row {
-                            let at = i / h * 2 * h + i % h;
-                            out[i] = g[at] / q as f32;
-                            // The first of several equal maxima takes the gradient.
-                            if open[i] && x[i] == y[at + h] {
-                                open[i] = false;
-                                out[i] += g[at + h];
-                            }
-                        }
-                    }
-                    Ok(())
-                })
-            })
-        })?;
-        Ok(Some(new_like(out, x.shape())?))
     }
 }
 
-struct ScaleRows;
-
-impl CustomOp2 for ScaleRows {
+impl CustomOp3 for Mix {
     fn name(&self) -> &'static str {
-        "scale-rows"
+        "mix-weighed-bins"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, x_at: &Layout, f: &CpuStorage, f_at: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, n) = x_at.shape().dims2()?;
-        if f_at.dims() != [rows] {
-            bail!("scale rows: expected {rows} factors, found {:?}", f_at.dims());
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_at: &Layout,
+        bands: &CpuStorage,
+        bands_at: &Layout,
+        weights: &CpuStorage,
+        weights_at: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let [m, k, t, q] = Self::sizes(x_at.dims(), bands_at.dims(), weights_at.dims())?;
+        let (x, bands) = (of_cpu("mix", x, x_at)?, of_cpu("mix", bands, bands_at)?);
+        let weights = of_cpu("mix", weights, weights_at)?;
+        let mut out = vec![0f32; m * t * q];
+        let mut weighed = vec![0f32; m * k];
+        for frame in 0..t {
+            Self::weighed([k, t], frame, bands, weights, &mut weighed);
+            let at = frame * q;
+            product(&mut out[at..], t * q, false, [m, k, q], (&weighed, [k, 1]), (&x[at..], [t * q, 1]))?;
         }
-        let (x, f) = (of_cpu("scale rows", x, x_at)?, of_cpu("scale rows", f, f_at)?);
-        let mut out = Vec::with_capacity(rows * n);
-        for (row, f) in x.chunks_exact(n.max(1)).zip(f) {
-            out.extend(row.iter().map(|x| x * f));
-        }
-        Ok((CpuStorage::F32(out), x_at.shape().clone()))
+        Ok((CpuStorage::F32(out), (m, t * q).into()))
     }
 
-    fn bwd(&self, x: &Tensor, f: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (rows, n) = x.dims2()?;
-        let dots = with_values(x, |x| {
+    fn bwd(&self, x: &Tensor, bands: &Tensor, weights: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Gradients3> {
+        let [m, k, t, q] = Self::sizes(x.dims(), bands.dims(), weights.dims())?;
+        let (mut to_bands, mut to_weights) = (vec![0f32; m * k], vec![0f32; k * t]);
+        let mut to_x = vec![0f32; if x.track_op() { x.elem_count() } else { 0 }];
+        let (mut weighed, mut dots) = (vec![0f32; m * k], vec![0f32; m * k]);
+        let (bands_v, weights_v) = (bands.flatten_all()?.to_vec1::<f32>()?, weights.to_vec1::<f32>()?);
+        with_values(x, |x| {
             with_values(grad, |g| {
-                let rows = x.chunks_exact(n.max(1)).zip(g.chunks_exact(n.max(1)));
-                Ok(rows.map(|(x, g)| x.iter().zip(g).map(|(x, g)| x * g).sum::<f32>()).collect::<Vec<f32>>())
+                for frame in 0..t {
+                    let at = frame * q;
+                    product(&mut dots, k, false, [m, q, k], (&g[at..], [t * q, 1]), (&x[at..], [1, t * q]))?;
+                    for (i, dot) in dots.iter().enumerate() {
+                        let bin = i % k;
+                        to_bands[i] += dot * weights_v[bin * t + frame];
+                        to_weights[bin * t + frame] += dot * bands_v[i];
+                    }
+                    if !to_x.is_empty() {
+                        Self::weighed([k, t], frame, &bands_v, &weights_v, &mut weighed);
+                        let (a, b) = ((&weighed[..], [1, k]), (&g[at..], [t * q, 1]));
+                        product(&mut to_x[at..], t * q, false, [k, m, q], a, b)?;
+                    }
+                }
+                Ok(())
             })
         })?;
-        let to_x = if x.track_op() { Some(scale_rows(grad, &f.detach())?) } else { None };
-        Ok((to_x, Some(new_like(dots, rows)?)))
+        let to_x = if to_x.is_empty() { None } else { Some(new_like(to_x, x.shape())?) };
+        Ok((to_x, Some(new_like(to_bands, (m, k))?), Some(new_like(to_weights, k * t)?)))
     }
 }
 

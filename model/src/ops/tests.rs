@@ -107,11 +107,13 @@ fn elu_and_its_gradient_are_candles_own() {
 }
 
 #[test]
-fn scaled_rows_and_their_gradients_are_candles_own() {
-    let (x, f) = (var(&[6, 5]), var(&[6]));
-    let theirs = x.broadcast_mul(&f.unsqueeze(1).unwrap()).unwrap();
-    assert!(compare(&scale_rows(&x, &f).unwrap(), &theirs, &[&x, &f]) < 1e-5);
-    assert!(scale_rows(&x, &var(&[5])).is_err());
+fn mixed_bins_and_their_gradients_are_the_composites() {
+    let (m, k, t, q) = (3, 5, 4, 7);
+    let (x, bands, weights) = (var(&[k * t, q]), var(&[m, k]), var(&[k * t]));
+    let weighed = x.broadcast_mul(&weights.unsqueeze(1).unwrap()).unwrap();
+    let theirs = bands.matmul(&weighed.reshape((k, t * q)).unwrap()).unwrap();
+    assert!(compare(&mix(&x, &bands, &weights).unwrap(), &theirs, &[&x, &bands, &weights]) < 1e-4);
+    assert!(mix(&x, &bands, &var(&[k])).is_err());
 }
 
 #[test]
@@ -142,10 +144,76 @@ fn slopes_lead_to_the_frequency_of_their_bin() {
 }
 
 #[test]
-fn mean_and_max_and_their_gradients_are_candles_own() {
-    let x = var(&[11, 2, 3, 4]);
-    let theirs = Tensor::cat(&[x.mean_keepdim(0).unwrap(), x.max_keepdim(0).unwrap()], 3).unwrap();
-    assert!(compare(&mean_and_max(&x).unwrap(), &theirs, &[&x]) < 1e-5);
+fn a_spherical_block_and_its_gradients_are_the_composites() {
+    // Nine frames: two whole pieces and one that is not.
+    let (q, t, h, order) = (7, 9, 4, 2);
+    let degree: Vec<u32> = (0..=order).flat_map(|n| vec![n; 2 * n as usize + 1]).collect();
+    let s = degree.len();
+    let harmonics = Tensor::randn(0f32, 0.3f32, (q, s), &Device::Cpu).unwrap();
+    let start = Tensor::randn(0f32, 1f32, (q, h), &Device::Cpu).unwrap();
+    let x = var(&[q, 1, t, h]);
+    let shapes: [&[usize]; 15] = [
+        &[h],
+        &[h],
+        &[order as usize + 1, h],
+        &[h, 2 * h],
+        &[h],
+        &[2 * h, 2 * h],
+        &[2 * h],
+        &[h, 2 * h],
+        &[h],
+        &[h],
+        &[h],
+        &[3 * h, h],
+        &[3 * h, h],
+        &[3 * h],
+        &[3 * h],
+    ];
+    let p = shapes.map(var);
+    let parameters = BlockParameters {
+        norm_sphere: [&p[0], &p[1]],
+        zonal: &p[2],
+        context: [&p[3], &p[4]],
+        mlp_in: [&p[5], &p[6]],
+        mlp_out: [&p[7], &p[8]],
+        norm_time: [&p[9], &p[10]],
+        gru: [&p[11], &p[12], &p[13], &p[14]],
+    };
+    let sphere = BlockSphere {
+        harmonics: harmonics.flatten_all().unwrap().to_vec1::<f32>().unwrap().into(),
+        degree: degree.as_slice().into(),
+    };
+    let start = start.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let mut hidden = start.clone();
+    let ours = spherical_block(&x, &parameters, &sphere, &mut hidden).unwrap();
+
+    let u = layer_norm(&x, &p[0], &p[1]).unwrap();
+    let gain = p[2].index_select(&Tensor::new(degree, &Device::Cpu).unwrap(), 0).unwrap();
+    let gain = (gain * (4.0 * std::f64::consts::PI / q as f64)).unwrap();
+    let spectrum =
+        matmul(&harmonics.t().unwrap(), &u.reshape((q, t * h)).unwrap()).unwrap().reshape((s, t, h)).unwrap();
+    let spectrum = spectrum.broadcast_mul(&gain.unsqueeze(1).unwrap()).unwrap().reshape((s, t * h)).unwrap();
+    let zonal = matmul(&harmonics, &spectrum).unwrap().reshape((q, 1, t, h)).unwrap();
+    let pooled = Tensor::cat(&[u.mean_keepdim(0).unwrap(), u.max_keepdim(0).unwrap()], 3).unwrap();
+    let context = linear(&pooled, &p[3], &p[4]).unwrap();
+    let local = elu(&linear(&Tensor::cat(&[&u, &zonal], 3).unwrap(), &p[5], &p[6]).unwrap()).unwrap();
+    let middle = (x.as_tensor() + linear(&local, &p[7], &p[8]).unwrap()).unwrap().broadcast_add(&context).unwrap();
+    let rows = layer_norm(&middle, &p[9], &p[10]).unwrap().reshape((q, t, h)).unwrap();
+    let states = gru(&linear(&rows, &p[11], &p[13]).unwrap(), &p[12], &p[14], &start).unwrap();
+    let theirs = (middle + states.reshape((q, 1, t, h)).unwrap()).unwrap();
+
+    let inputs: Vec<&Var> = std::iter::once(&x).chain(&p).collect();
+    assert!(compare(&ours, &theirs, &inputs) < 2e-4);
+    let last = states.narrow(1, t - 1, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert!(hidden.iter().zip(&last).all(|(a, b)| (a - b).abs() < 1e-5));
+    // In two parts, the state handed on.
+    let mut hidden = start;
+    let parts = [(0, 5), (5, 4)].map(|(first, frames)| {
+        spherical_block(&x.narrow(2, first, frames).unwrap(), &parameters, &sphere, &mut hidden).unwrap()
+    });
+    assert!(worst(&Tensor::cat(&parts, 2).unwrap(), &ours) < 1e-5);
+    assert!(spherical_block(&x, &parameters, &sphere, &mut [0.0; 3]).is_err());
+    assert!(spherical_block(&var(&[q, 2, t, h]), &parameters, &sphere, &mut hidden).is_err());
 }
 
 #[test]

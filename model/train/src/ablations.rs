@@ -229,7 +229,7 @@ fn judge(
     };
     let mut outcomes: Vec<(Set, Vec<Outcome>)> = Vec::new();
     for (set, scenes) in SETS {
-        outcomes.push((set, bench.set(set, scenes, sources)?));
+        outcomes.push((set, bench.set(set, 0..scenes, sources)?));
     }
     let stages = variants.first().map(|v| v.recipe.stages.as_slice()).unwrap_or_default();
     let crops = |i: usize| stages.get(i).map_or(0, |s: &Stage| s.steps * s.batch as u64);

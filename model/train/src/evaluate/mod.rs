@@ -29,10 +29,11 @@ use spherescope_model::{Engine, Network};
 
 use crate::measured;
 use crate::sets::{Set, Sources};
-use crate::training::Progress;
+use crate::training::{Progress, Recipe};
 use judged::Outcome;
 use listen::{NamedNetwork, Sphere};
 use options::{Options, Part};
+use picture::LearningRun;
 use protocol::median;
 use report::{head, row};
 use run::Bench;
@@ -86,7 +87,8 @@ pub fn evaluate(options: &Options) -> Result<String, Failure> {
     for &part in &options.parts {
         match part {
             Part::Set(set) => {
-                let outcomes = bench.set(set, scenes(options, set.scenes()), &sources).map_err(Failure::Run)?;
+                let wanted = options.first..options.first + scenes(options, set.scenes());
+                let outcomes = bench.set(set, wanted, &sources).map_err(Failure::Run)?;
                 results.push((part, outcomes));
             }
             Part::MeasuredRooms => match &options.rooms {
@@ -194,6 +196,9 @@ fn preamble(options: &Options, bench: &Bench, weights: &[String], sources: &Sour
         bench.threshold,
         Engine::SrpPhat.default_threshold()
     );
+    if options.first > 0 {
+        let _ = writeln!(text, "- Scenes from number {} on: not those of the published tables", options.first);
+    }
     if options.quick || options.scenes.is_some() {
         text += "- A short run: few scenes, figures scatter\n";
     }
@@ -305,9 +310,13 @@ fn pictures(
         text += &link(&file, "Where the bins of the non-uniform DFT began and where they went");
     }
     if let Some(file) = &options.history {
-        let progress = progress(file)?;
-        picture::learning(&folder.join("learning.png"), &progress)?;
-        text += &link("learning.png", "Mean error on crops that are never learned from, over the hours of training");
+        let runs = learning_runs(file)?;
+        picture::learning(&folder.join("learning.png"), &runs)?;
+        text += &link(
+            "learning.png",
+            "Mean error on crops that are never learned from, over the minutes of training, with the length of the crops: long ones \
+             are easier, wider scenes harder",
+        );
     }
     picture::maps(&folder.join("maps.png"), bench, sources)?;
     text += &link(
@@ -323,13 +332,34 @@ fn suffix(bench: &Bench, named: &NamedNetwork) -> String {
     if bench.networks.len() > 1 { format!("-{name}") } else { String::new() }
 }
 
-/// Reads a training run's progress.
-fn progress(file: &Path) -> Result<Vec<Progress>, String> {
+/// Reads the progress of a training run, or of the several that made a file of weights.
+fn learning_runs(file: &Path) -> Result<Vec<LearningRun>, String> {
+    #[derive(serde::Deserialize)]
+    struct Runs {
+        runs: Vec<Made>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Made {
+        recipe: Recipe,
+        minutes: f64,
+        progress: Vec<Progress>,
+    }
     let text = std::fs::read_to_string(file).map_err(|e| format!("--history: {}: {e}", file.display()))?;
+    if let Some("json") = file.extension().and_then(|e| e.to_str()) {
+        let all: Runs = serde_json::from_str(&text).map_err(|e| format!("--history: {}: {e}", file.display()))?;
+        let label = |recipe: &Recipe| {
+            let crop_s = recipe.stages.last().map_or(0.0, |s| s.crop_s);
+            format!("{}: {crop_s} s", recipe.name)
+        };
+        let of = |m: Made| LearningRun { label: label(&m.recipe), progress: m.progress, minutes: m.minutes };
+        return Ok(all.runs.into_iter().map(of).collect());
+    }
     let read = |(i, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|e| format!("--history: {}, line {}: {e}", file.display(), i + 1))
     };
-    text.lines().enumerate().map(read).collect()
+    let progress: Vec<Progress> = text.lines().enumerate().map(read).collect::<Result<_, _>>()?;
+    let minutes = progress.iter().map(|p| p.seconds / 60.0).fold(1.0, f64::max);
+    Ok(vec![LearningRun { label: String::new(), progress, minutes }])
 }
 
 /// Each network's reliability over all sets.

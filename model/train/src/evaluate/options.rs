@@ -14,6 +14,8 @@ Usage: evaluate [OPTIONS]
                     sim-moving, sim-wide, sim-quiet, rir-r3vival, grids, arrays
   --quick           a tenth of the scenes
   --scenes N        this many scenes of each simulated set
+  --first N         begin with scene N of each simulated set (default: 0). The published tables are those from 0 on: choose between
+                    weights by others, such as those from 1000 on
   --weights FILE    weights of the network, may be repeated (default: those that ship)
   --networks-only   leave the classical rivals out
   --sources DIR     folder of dry WAV or FLAC recordings for the talkers (default: sounds made from seeds)
@@ -22,7 +24,7 @@ Usage: evaluate [OPTIONS]
   --threads N       scenes that run at the same time, 1 to 256 (default: the machine's cores)
   --write FILE      also put the tables between the markers of this Markdown file
   --pictures DIR    also draw the curves, maps and the reliability diagram into this folder
-  --history FILE    progress.jsonl of the training run, to be drawn as well
+  --history FILE    progress.jsonl of a training run, or the .runs.json of several, to be drawn as well
   --commit TEXT     the commit, for the report
   --command TEXT    the command, for the report (default: this one)
   --help            print this text";
@@ -71,6 +73,8 @@ pub struct Options {
     pub quick: bool,
     /// Scenes of each simulated set, if not the usual number.
     pub scenes: Option<usize>,
+    /// Number of the first scene of each simulated set.
+    pub first: usize,
     /// Files of weights; none for those that ship.
     pub weights: Vec<PathBuf>,
     /// Whether the classical rivals run as well.
@@ -113,6 +117,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String>
         parts: Vec::new(),
         quick: false,
         scenes: None,
+        first: 0,
         weights: Vec::new(),
         rivals: true,
         sources: None,
@@ -147,6 +152,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String>
             "--quick" => options.quick = true,
             "--networks-only" => options.rivals = false,
             "--scenes" => options.scenes = Some(number("--scenes", &value("1 to 10000")?, 1, 10_000)?),
+            "--first" => options.first = number("--first", &value("0 to 1000000")?, 0, 1_000_000)?,
             "--threads" => options.threads = Some(number("--threads", &value("1 to 256")?, 1, 256)?),
             "--weights" => options.weights.push(value("a file")?.into()),
             "--sources" => options.sources = Some(value("a folder")?.into()),
@@ -196,9 +202,10 @@ mod tests {
 
     #[test]
     fn options_are_read_in_any_order() {
-        let o = options("--quick --set sim-u --set sim-s --weights a --weights=b --threshold 0.5 --threads=2");
+        let o =
+            options("--quick --set sim-u --set sim-s --weights a --weights=b --threshold 0.5 --threads=2 --first 1000");
         assert_eq!(o.parts, [Part::Set(Set::S), Part::Set(Set::U)]);
-        assert_eq!((o.quick, o.threshold, o.threads, o.rivals), (true, Some(0.5), Some(2), true));
+        assert_eq!((o.quick, o.threshold, o.threads, o.rivals, o.first), (true, Some(0.5), Some(2), true, 1000));
         assert_eq!(o.weights, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(options("").parts, Part::all());
         assert_eq!(words("--set sim-s --help"), Ok(Request::Help));
@@ -210,6 +217,7 @@ mod tests {
             ("--set sim-x", ["--set", "sim-s, sim-u", "`sim-x`"]),
             ("--threshold 2", ["--threshold", "expected 0 to 1", "`2`"]),
             ("--threads 0", ["--threads", "expected 1 to 256", "`0`"]),
+            ("--first -1", ["--first", "expected 0 to 1000000", "`-1`"]),
             ("--scenes many", ["--scenes", "expected 1 to 10000", "`many`"]),
             ("--weights", ["--weights", "expected a file", "end of the command"]),
             ("--quick=yes", ["--quick", "expected no value", "`yes`"]),

@@ -133,26 +133,54 @@ pub fn bins(path: &Path, network: &Network) -> Result<(), String> {
     canvas.save(path)
 }
 
-/// Mean error and share within 10° over the time of training.
+/// One of the runs in which weights were made, for [`learning`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearningRun {
+    /// What stands over its part of the picture.
+    pub label: String,
+    /// Progress, its seconds from the run's own start.
+    pub progress: Vec<Progress>,
+    /// How long the run took in minutes.
+    pub minutes: f64,
+}
+
+/// Mean error and share beyond 10° over the time of training, one run after the other.
 ///
 /// # Errors
 /// A sentence that names the file.
-pub fn learning(path: &Path, progress: &[Progress]) -> Result<(), String> {
+pub fn learning(path: &Path, runs: &[LearningRun]) -> Result<(), String> {
     let mut canvas = Canvas::new(1000, 520, PAPER)?;
-    let minutes = progress.iter().map(|p| p.seconds / 60.0).fold(1.0, f64::max);
+    let minutes = runs.iter().map(|r| r.minutes).sum::<f64>().max(1.0);
     let step = [1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0].into_iter().find(|s| minutes / s <= 10.0);
     let step = step.unwrap_or(1000.0);
     let time: Vec<f64> = (0..=(minutes / step).ceil() as usize).map(|i| step * i as f64).collect();
     let last = time.last().copied().unwrap_or(1.0).max(1.0);
-    let top = 10.0 * (progress.iter().map(|p| p.mean_deg).fold(10.0, f64::max) / 10.0).ceil();
+    let all = || runs.iter().flat_map(|r| &r.progress);
+    let beyond = |p: &Progress| 100.0 * (1.0 - p.within_10_deg);
+    let top = 10.0 * (all().map(|p| p.mean_deg.max(beyond(p))).fold(10.0, f64::max) / 10.0).ceil();
     let ticks: Vec<f64> = (0..=(top / 10.0) as usize).map(|i| 10.0 * i as f64).collect();
-    let axes = Axes { frame: [90.0, 70.0, 960.0, 400.0], x: [0.0, last], y: [0.0, top] };
-    axes.draw(&mut canvas, "mean error (°) and share beyond 10° (%)", [&time, &ticks], [" min", ""], 0);
-    let mean: Vec<_> = progress.iter().map(|p| (p.seconds / 60.0, p.mean_deg)).collect();
-    let beyond: Vec<_> =
-        progress.iter().map(|p| (p.seconds / 60.0, (100.0 * (1.0 - p.within_10_deg)).min(top))).collect();
-    axes.curve(&mut canvas, &mean, LINES[0]);
-    axes.curve(&mut canvas, &beyond, LINES[1]);
+    let axes = Axes { frame: [90.0, 90.0, 960.0, 400.0], x: [0.0, last], y: [0.0, top] };
+    axes.draw(&mut canvas, "", [&time, &ticks], [" min", ""], 0);
+    canvas.text([90.0, 26.0], "mean error (°) and share beyond 10° (%)", TEXT, Anchor::Left, INK);
+    let mut begin = 0.0;
+    let mut free = 0.0;
+    for run in runs {
+        let [left, right] = [begin, begin + run.minutes].map(|x| axes.at(x, top)[0]);
+        canvas.line([right, 62.0], axes.at(begin + run.minutes, 0.0), 1.0, [150, 150, 150]);
+        // A short run's name finds no room and goes without.
+        let width = canvas.text_width(&run.label, SMALL);
+        let middle = 0.5 * (left + right);
+        if width < right - left && middle - 0.5 * width > free {
+            canvas.text([middle, 72.0], &run.label, SMALL, Anchor::Middle, INK);
+            free = middle + 0.5 * width + 6.0;
+        }
+        let at = |value: &dyn Fn(&Progress) -> f64| -> Vec<(f64, f64)> {
+            run.progress.iter().map(|p| (begin + p.seconds / 60.0, value(p))).collect()
+        };
+        axes.curve(&mut canvas, &at(&|p| p.mean_deg), LINES[0]);
+        axes.curve(&mut canvas, &at(&beyond), LINES[1]);
+        begin += run.minutes;
+    }
     legend(&mut canvas, 465.0, &["mean error".to_owned(), "share beyond 10°".to_owned()]);
     canvas.save(path)
 }

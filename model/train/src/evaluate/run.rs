@@ -1,5 +1,6 @@
 //! Runs the parts: scenes in parallel, results in the order of the scenes whatever the threads do.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -55,13 +56,13 @@ impl Bench {
         Ok(Outcome { facts: recording.facts, judged })
     }
 
-    /// The first `scenes` scenes of a set.
+    /// Some of a set's scenes, by their numbers.
     ///
     /// # Errors
     /// A sentence that names the set and the scene.
-    pub fn set(&self, set: Set, scenes: usize, sources: &Sources) -> Result<Vec<Outcome>, String> {
-        self.each(set.id(), scenes, |index| {
-            let scene = set.scene(index, sources).map_err(|e| e.to_string())?;
+    pub fn set(&self, set: Set, scenes: Range<usize>, sources: &Sources) -> Result<Vec<Outcome>, String> {
+        self.each(set.id(), scenes.len(), |index| {
+            let scene = set.scene(scenes.start + index, sources).map_err(|e| e.to_string())?;
             self.hear(&Recording::of(&scene))
         })
     }

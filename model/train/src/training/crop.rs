@@ -205,7 +205,7 @@ impl CropSource {
 /// Rooms to learn from: mostly coloured noise, as rooms have it; in white noise at speech's own level no phase survives.
 fn training_ranges() -> SceneRanges {
     SceneRanges {
-        wall_m: 0.3,
+        wall_m: 0.1,
         distance_m: [0.3, 3.0],
         elevation_spread_deg: 30.0,
         point_noise: 0.6,

@@ -102,11 +102,11 @@ impl Recipe {
             evidence: 16,
             bin_map: BinMap::Logit,
             memory_s: vec![0.12, 0.4, 1.5],
-            votes: 0,
+            votes: 12,
         };
         let (steps, sizes) = match name {
-            "quick" => ([500, 0, 250], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes.clone() }),
-            "full" => ([1000, 580, 750], sizes),
+            "quick" => ([650, 0, 400, 0], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes.clone() }),
+            "full" => ([1000, 600, 2400, 2400], sizes),
             _ => {
                 return Err(RecipeError(format!("recipe: expected {}, found `{name}`", Self::NAMES.join(" or "))));
             }
@@ -151,11 +151,23 @@ impl Recipe {
                 steps: steps[2],
                 crop_s: 1.6,
                 batch: 12,
+                rate: [1.6e-3, if steps[3] > 0 { 1e-3 } else { 1e-5 }],
+                warm_up: 10,
+                beamwidth_deg: vec![16.0, 6.0],
+                positive_weight: 2.5,
+                talkers: vec![0.05, 0.37, 0.46, 0.12],
+                ..rooms.clone()
+            },
+            Stage {
+                name: "whole sentences".into(),
+                steps: steps[3],
+                crop_s: 3.6,
+                batch: 6,
                 rate: [1.6e-3, 1e-5],
                 warm_up: 10,
-                beamwidth_deg: vec![20.0, 7.0],
+                beamwidth_deg: vec![16.0, 6.0],
                 positive_weight: 2.5,
-                talkers: vec![0.06, 0.4, 0.44, 0.1],
+                talkers: vec![0.05, 0.37, 0.46, 0.12],
                 ..rooms
             },
         ];
