@@ -136,6 +136,7 @@ fn recipe(id: &str, augeonet: AuGeonetConfig, learn_bins: bool, fixed_grid: Opti
         talkers: vec![0.02, 0.78, 0.2],
         capsules: [4, 12],
         directions: fixed_grid.unwrap_or(256),
+        near: 0,
         turn_grid: fixed_grid.is_none(),
     };
     let rooms = Stage {

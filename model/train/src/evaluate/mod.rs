@@ -341,9 +341,12 @@ fn learning_runs(file: &Path) -> Result<Vec<LearningRun>, String> {
     #[derive(serde::Deserialize)]
     struct Made {
         recipe: Recipe,
-        minutes: f64,
+        /// None where nobody wrote it down.
+        minutes: Option<f64>,
+        #[serde(default)]
         progress: Vec<Progress>,
     }
+    let minutes = |progress: &[Progress]| progress.iter().map(|p| p.seconds / 60.0).fold(0.0, f64::max);
     let text = std::fs::read_to_string(file).map_err(|e| format!("--history: {}: {e}", file.display()))?;
     if let Some("json") = file.extension().and_then(|e| e.to_str()) {
         let all: Runs = serde_json::from_str(&text).map_err(|e| format!("--history: {}: {e}", file.display()))?;
@@ -351,15 +354,18 @@ fn learning_runs(file: &Path) -> Result<Vec<LearningRun>, String> {
             let crop_s = recipe.stages.last().map_or(0.0, |s| s.crop_s);
             format!("{}: {crop_s} s", recipe.name)
         };
-        let of = |m: Made| LearningRun { label: label(&m.recipe), progress: m.progress, minutes: m.minutes };
+        let of = |m: Made| LearningRun {
+            label: label(&m.recipe),
+            minutes: m.minutes.unwrap_or_else(|| minutes(&m.progress)),
+            progress: m.progress,
+        };
         return Ok(all.runs.into_iter().map(of).collect());
     }
     let read = |(i, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|e| format!("--history: {}, line {}: {e}", file.display(), i + 1))
     };
     let progress: Vec<Progress> = text.lines().enumerate().map(read).collect::<Result<_, _>>()?;
-    let minutes = progress.iter().map(|p| p.seconds / 60.0).fold(1.0, f64::max);
-    Ok(vec![LearningRun { label: String::new(), progress, minutes }])
+    Ok(vec![LearningRun { label: String::new(), minutes: minutes(&progress), progress }])
 }
 
 /// Each network's reliability over all sets.

@@ -31,6 +31,8 @@ pub struct Crop {
     pub power: Vec<f32>,
     /// Directions of the active talkers in each frame, `[T]`.
     pub sources: Vec<Vec<Direction>>,
+    /// Directions of all talkers, silent ones too, `[T]`.
+    pub talkers: Vec<Vec<Direction>>,
     /// What the array cannot tell apart.
     pub ambiguity: Ambiguity,
     /// The phase-transformed spectra 2 Hz below and above every bin; empty when the bins are not learned.
@@ -122,15 +124,19 @@ impl CropSource {
         let (mut phat, mut power, frames) = hear(0.0);
         let mut beside = self.beside(|step_hz| hear(step_hz).0);
         let truth = scene.truth().every(self.timing.hop_s, self.timing.window_s);
-        let active =
-            |frame: &crate::TruthFrame| frame.sources.iter().filter(|s| s.active).map(|s| s.direction).collect();
-        let sources: Vec<Vec<Direction>> = truth.iter().take(frames).map(active).collect();
-        let frames = frames.min(sources.len());
+        let frames = frames.min(truth.len());
+        let of = |silent: bool| -> Vec<Vec<Direction>> {
+            let heard = |frame: &crate::TruthFrame| {
+                frame.sources.iter().filter(|s| silent || s.active).map(|s| s.direction).collect()
+            };
+            truth.iter().take(frames).map(heard).collect()
+        };
+        let (sources, talkers) = (of(false), of(true));
         let values = frames * array.active_len() * self.frequencies_hz.len();
         phat.truncate(values);
         beside.iter_mut().for_each(|b| b.truncate(values));
         power.truncate(frames * self.frequencies_hz.len());
-        Ok(Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources, beside })
+        Ok(Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources, talkers, beside })
     }
 
     /// The bins' frequencies moved by a step.
@@ -198,7 +204,9 @@ impl CropSource {
         };
         let (phat, power) = hear(0.0);
         let beside = self.beside(|step_hz| hear(step_hz).0);
-        Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources: vec![directions; frames], beside }
+        let sources = vec![directions; frames];
+        let talkers = sources.clone();
+        Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources, talkers, beside }
     }
 }
 

@@ -8,6 +8,7 @@ mod adam;
 mod crop;
 mod label;
 mod loss;
+mod objective;
 mod parameters;
 mod recipe;
 mod run;

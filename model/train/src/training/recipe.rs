@@ -60,6 +60,9 @@ pub struct Stage {
     pub capsules: [usize; 2],
     /// D, directions of the random grid that a crop is scored on.
     pub directions: usize,
+    /// Further directions near the talkers, silent ones too: there it is decided who speaks, and where.
+    #[serde(default)]
+    pub near: usize,
     /// Whether that grid is turned at random; a network with a fixed grid needs it still.
     #[serde(default = "yes")]
     pub turn_grid: bool,
@@ -132,6 +135,7 @@ impl Recipe {
             talkers: vec![0.05, 0.6, 0.35],
             capsules: [4, 12],
             directions: 512,
+            near: 64,
             turn_grid: true,
         };
         let stages = vec![
@@ -253,6 +257,9 @@ impl Recipe {
             }
             if !(16..=16_384).contains(&stage.directions) {
                 return fault("directions", "16 to 16384".into(), stage.directions.to_string());
+            }
+            if stage.near > 16_384 {
+                return fault("near", "0 to 16384".into(), stage.near.to_string());
             }
         }
         Ok(())

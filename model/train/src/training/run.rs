@@ -9,14 +9,13 @@ use std::sync::{Arc, Mutex};
 use rand::Rng;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use spherescope_dsp::{Direction, Grid, PeakFinder, PeakOptions, Rotation};
-use spherescope_model::augeonet::{AuGeonet, State};
+use spherescope_dsp::{Direction, Grid, PeakFinder, PeakOptions};
+use spherescope_model::augeonet::AuGeonet;
 use spherescope_model::{Network, SPEED_OF_SOUND_M_S};
 
 use super::adam::{Adam, AdamSettings};
 use super::crop::{Crop, CropSource};
-use super::label::soft_label;
-use super::loss::weighted_cross_entropy;
+use super::objective::{candidates, loss_of};
 use super::parameters::{Parameters, ParametersError, singles};
 use super::recipe::{Recipe, Stage};
 use crate::vector::stream;
@@ -259,8 +258,8 @@ impl Run {
         let mut rng = stream(self.recipe.seed, 0x1000 + (self.step << 13 | item as u64));
         let crop = self.source.crop(rng.random::<u64>() % SEEDS, stage).map_err(|e| e.to_string())?;
         let mut state = module.start_training();
-        let rotation = Rotation::random(&mut rng);
-        let loss = loss_of(module, &crop, stage, &rotation, &mut state).map_err(|e| e.to_string())?;
+        let candidates = candidates(&crop, stage, &mut rng).map_err(|e| e.to_string())?;
+        let loss = loss_of(module, &crop, stage, &candidates, &mut state).map_err(|e| e.to_string())?;
         let value = loss.to_scalar::<f32>().map_err(|e| e.to_string())?;
         let gradient = self.parameters.gradient(&loss).map_err(|e| e.to_string())?;
         Ok(Learned { loss: f64::from(value), gradient, observed: state.observed().to_vec() })
@@ -430,50 +429,6 @@ impl Run {
     }
 }
 
-/// The loss of a crop on a grid turned by `rotation`, all outputs alike; differentiable in the module's variables.
-fn loss_of(
-    module: &AuGeonet,
-    crop: &Crop,
-    stage: &Stage,
-    rotation: &Rotation,
-    state: &mut State,
-) -> candle_core::Result<candle_core::Tensor> {
-    let array = match crop.spectra().beside {
-        Some(beside) => module.encode_array_beside(&crop.array, SPEED_OF_SOUND_M_S, beside.step_hz)?,
-        None => module.encode_array(&crop.array, SPEED_OF_SOUND_M_S)?,
-    };
-    let grid = Grid::fibonacci(stage.directions).map_err(candle_core::Error::wrap)?;
-    let grid = if stage.turn_grid { grid.rotated(rotation) } else { grid };
-    let latents = module.encode_audio(&array, &crop.spectra(), state, 0..stage.beamwidth_deg.len())?;
-    let mut total: Option<candle_core::Tensor> = None;
-    for (output, (beamwidth_deg, latent)) in stage.beamwidth_deg.iter().zip(&latents).enumerate() {
-        let logits = module.score(latent, &module.encode_grid(grid.directions(), output)?, output)?;
-        let loss =
-            weighted_cross_entropy(&logits, labels(crop, grid.directions(), *beamwidth_deg), stage.positive_weight)?;
-        total = Some(match total {
-            Some(sum) => (sum + loss)?,
-            None => loss,
-        });
-    }
-    match total {
-        Some(sum) => sum / stage.beamwidth_deg.len() as f64,
-        None => candle_core::bail!("expected at least one output"),
-    }
-}
-
-/// Labels `[T][D]` flattened. Talkers stand still for many frames: a row is computed once for each change.
-fn labels(crop: &Crop, candidates: &[Direction], beamwidth_deg: f64) -> Vec<f32> {
-    let mut all: Vec<f32> = Vec::with_capacity(crop.frames * candidates.len());
-    for t in 0..crop.frames {
-        if t > 0 && crop.sources[t] == crop.sources[t - 1] {
-            all.extend_from_within(all.len() - candidates.len()..);
-        } else {
-            all.extend(soft_label(&crop.sources[t], &crop.ambiguity, candidates, beamwidth_deg));
-        }
-    }
-    all
-}
-
 /// Angles between talkers and the best peaks, as many as there are talkers, matched greedily by the closest pair.
 fn errors_deg(network: &Network, crop: &Crop, grid: &Grid, finder: &PeakFinder) -> Result<Vec<f64>, String> {
     let array = network.encode_array(&crop.array, SPEED_OF_SOUND_M_S).map_err(|e| e.to_string())?;
@@ -608,8 +563,8 @@ mod tests {
     fn the_gradient_of_the_bins_is_the_slope_of_the_loss() {
         for mut recipe in [tiny(), paper()] {
             if let AuGeonetConfig::Lifted(sizes) = &mut recipe.network.augeonet {
-                // What evidence makes of a bin is not followed.
-                sizes.evidence = 0;
+                // What evidence and votes make of a bin is not followed.
+                (sizes.evidence, sizes.votes) = (0, 0);
             }
             let stage = recipe.stages[1].clone();
             let parameters = Parameters::fresh(&recipe.network, 1, true).unwrap();
@@ -621,8 +576,8 @@ mod tests {
                 source.frequencies_hz = parameters.frequencies_hz().unwrap();
                 let crop = source.crop(11, &stage).unwrap();
                 let module = parameters.module().unwrap();
-                let rotation = Rotation::random(&mut stream(1, 1));
-                loss_of(&module, &crop, &stage, &rotation, &mut module.start_training()).unwrap()
+                let asked = candidates(&crop, &stage, &mut stream(1, 1)).unwrap();
+                loss_of(&module, &crop, &stage, &asked, &mut module.start_training()).unwrap()
             };
             let values = parameters.values().unwrap();
             let gradient = parameters.gradient(&loss_at(&values)).unwrap();
