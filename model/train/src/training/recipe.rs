@@ -108,7 +108,7 @@ impl Recipe {
             votes: 12,
         };
         let (steps, sizes) = match name {
-            "quick" => ([650, 0, 400, 0], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes.clone() }),
+            "quick" => ([500, 0, 250, 0], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes.clone() }),
             "full" => ([1000, 600, 2400, 2400], sizes),
             _ => {
                 return Err(RecipeError(format!("recipe: expected {}, found `{name}`", Self::NAMES.join(" or "))));

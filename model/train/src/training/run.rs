@@ -613,6 +613,17 @@ mod tests {
     }
 
     #[test]
+    fn bins_that_are_not_learned_stay_those_of_the_weights_that_one_begins_from() {
+        let bins = |bytes: &[u8]| Network::from_bytes(bytes).unwrap().frequencies_hz().to_vec();
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let start = finish(&mut Run::open(folders[0].path(), tiny(), signals(), None, 2).unwrap());
+        let frozen = Recipe { learn_bins: false, ..tiny() };
+        let end = finish(&mut Run::open(folders[1].path(), frozen, signals(), Some(&start), 2).unwrap());
+        assert_eq!(bins(&end), bins(&start));
+        assert_ne!(end, start);
+    }
+
+    #[test]
     fn another_recipe_is_not_continued() {
         let folder = tempfile::tempdir().unwrap();
         Run::open(folder.path(), tiny(), signals(), None, 1).unwrap().save().unwrap();
