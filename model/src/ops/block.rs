@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-use super::{LAYER_NORM_EPS, column_sums, exp, new_like, of_cpu, product, sigmoid, tanh, with_values};
+use super::norms::{normalize, normalize_back};
+use super::recurrent::gates as gates_of;
+use super::{column_sums, elu_of, new_like, of_cpu, product, with_values};
 
 /// Frames that go through the block together.
 const PIECE: usize = 4;
@@ -95,107 +97,41 @@ struct Sizes {
     s: usize,
 }
 
-/// The parameters, or their gradients, one slice each.
-struct Split<'a> {
-    norm_sphere: [&'a [f32]; 2],
-    zonal: &'a [f32],
-    context: [&'a [f32]; 2],
-    mlp_in: [&'a [f32]; 2],
-    mlp_out: [&'a [f32]; 2],
-    norm_time: [&'a [f32]; 2],
-    gru: [&'a [f32]; 4],
+/// The parameters or their gradients, in the order of [`lengths`].
+struct Parts<T> {
+    norm_sphere: [T; 2],
+    zonal: T,
+    context: [T; 2],
+    mlp_in: [T; 2],
+    mlp_out: [T; 2],
+    norm_time: [T; 2],
+    gru: [T; 4],
 }
 
-fn split(mut flat: &[f32], h: usize, degrees: usize) -> Result<Split<'_>> {
+impl<T> Parts<T> {
+    fn of([a, b, c, d, e, f, g, i, j, k, l, m, n, o, p]: [T; 15]) -> Self {
+        Self {
+            norm_sphere: [a, b],
+            zonal: c,
+            context: [d, e],
+            mlp_in: [f, g],
+            mlp_out: [i, j],
+            norm_time: [k, l],
+            gru: [m, n, o, p],
+        }
+    }
+}
+
+fn split(mut flat: &[f32], h: usize, degrees: usize) -> Result<Parts<&[f32]>> {
     let expected: usize = lengths(h, degrees).iter().sum();
     if flat.len() != expected {
         bail!("spherical block: expected {expected} parameters, found {}", flat.len());
     }
-    let [a, b, c, d, e, f, g, i, j, k, l, m, n, o, p] = lengths(h, degrees).map(|len| {
+    Ok(Parts::of(lengths(h, degrees).map(|len| {
         let (part, rest) = flat.split_at(len);
         flat = rest;
         part
-    });
-    Ok(Split {
-        norm_sphere: [a, b],
-        zonal: c,
-        context: [d, e],
-        mlp_in: [f, g],
-        mlp_out: [i, j],
-        norm_time: [k, l],
-        gru: [m, n, o, p],
-    })
-}
-
-/// Additions that go on side by side, so that none waits for the one before.
-const LANES: usize = 16;
-
-/// Σ f(a, b) over two rows of one length.
-#[inline(always)]
-fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [0f32; LANES];
-    let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = whole_a.remainder().iter().zip(whole_b.remainder()).map(|(a, b)| f(*a, *b)).sum::<f32>();
-    for (a, b) in whole_a.zip(whole_b) {
-        for lane in 0..LANES {
-            lanes[lane] += f(a[lane], b[lane]);
-        }
-    }
-    // In halves, whose sizes are known when this is compiled.
-    let eight: [f32; 8] = std::array::from_fn(|i| lanes[i] + lanes[i + 8]);
-    let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
-    (four[0] + four[2]) + (four[1] + four[3]) + rest
-}
-
-/// Mean and reciprocal deviation of a row.
-#[inline(always)]
-fn moments(row: &[f32]) -> (f32, f32) {
-    let n = row.len() as f32;
-    let mean = sum(row, row, |x, _| x) / n;
-    let variance = sum(row, row, |x, _| (x - mean) * (x - mean)) / n;
-    (mean, 1.0 / (variance + LAYER_NORM_EPS).sqrt())
-}
-
-fn normalize(rows: &[f32], [gain, bias]: [&[f32]; 2], out: &mut Vec<f32>) {
-    out.resize(rows.len(), 0.0);
-    let h = gain.len().max(1);
-    for (row, out) in rows.chunks_exact(h).zip(out.chunks_exact_mut(h)) {
-        let (mean, scale) = moments(row);
-        for (((out, x), g), b) in out.iter_mut().zip(row).zip(gain).zip(bias) {
-            *out = (x - mean) * scale * g + b;
-        }
-    }
-}
-
-/// Adds the gradient of [`normalize`] to `to_rows` and to those of gain and bias, from that of its result.
-fn normalize_back(
-    rows: &[f32],
-    gain: &[f32],
-    slopes: &[f32],
-    to_rows: &mut [f32],
-    to_gain: &mut [f32],
-    to_bias: &mut [f32],
-) {
-    let h = gain.len().max(1);
-    let (mut normal, mut weighed) = (vec![0f32; h], vec![0f32; h]);
-    for ((row, g), to_row) in rows.chunks_exact(h).zip(slopes.chunks_exact(h)).zip(to_rows.chunks_exact_mut(h)) {
-        let (mean, scale) = moments(row);
-        for ((normal, x), (weighed, (g, w))) in
-            normal.iter_mut().zip(row).zip(weighed.iter_mut().zip(g.iter().zip(gain)))
-        {
-            *normal = (x - mean) * scale;
-            *weighed = g * w;
-        }
-        for ((to_gain, to_bias), (g, normal)) in to_gain.iter_mut().zip(to_bias.iter_mut()).zip(g.iter().zip(&normal)) {
-            *to_gain += g * normal;
-            *to_bias += g;
-        }
-        let mean_g = sum(&weighed, &weighed, |g, _| g) / h as f32;
-        let mean_normal = sum(&weighed, &normal, |g, x| g * x) / h as f32;
-        for (to_row, (g, normal)) in to_row.iter_mut().zip(weighed.iter().zip(&normal)) {
-            *to_row += scale * (g - mean_g - normal * mean_normal);
-        }
-    }
+    })))
 }
 
 /// `rows` times the transpose of `weight` `[out, inputs]`, its rows `weight_row` apart, plus `bias`, or added to what is there.
@@ -265,7 +201,7 @@ impl Piece {
         x: &[f32],
         sizes: Sizes,
         first: usize,
-        p: &Split<'_>,
+        p: &Parts<&[f32]>,
         sphere: &BlockSphere,
         hidden: &mut [f32],
     ) -> Result<()> {
@@ -295,7 +231,7 @@ impl Piece {
 
         affine(&mut self.local, &self.u, [h, 2 * h], (p.mlp_in[0], 2 * h), Some(p.mlp_in[1]))?;
         affine(&mut self.local, &self.zonal, [h, 2 * h], (&p.mlp_in[0][h..], 2 * h), None)?;
-        self.local.iter_mut().for_each(|x| *x = x.max(0.0) + (exp(x.min(0.0)) - 1.0));
+        self.local.iter_mut().for_each(|x| *x = elu_of(*x));
         affine(&mut self.middle, &self.local, [2 * h, h], (p.mlp_out[0], 2 * h), Some(p.mlp_out[1]))?;
         for (row, x) in self.middle.chunks_exact_mut(n).zip(self.x.chunks_exact(n)) {
             for ((m, x), c) in row.iter_mut().zip(x).zip(&self.context) {
@@ -319,9 +255,7 @@ impl Piece {
                 let ((g_r, g_zn), (r_r, r_zn)) = (gates.split_at_mut(h), r.split_at(h));
                 let ((g_z, g_n), (r_z, r_n)) = (g_zn.split_at_mut(h), r_zn.split_at(h));
                 for c in 0..h {
-                    let reset = sigmoid(g_r[c] + r_r[c]);
-                    let z = sigmoid(g_z[c] + r_z[c]);
-                    let n = tanh(g_n[c] + reset * r_n[c]);
+                    let [reset, z, n] = gates_of([g_r[c], g_z[c], g_n[c]], [r_r[c], r_z[c], r_n[c]]);
                     (g_r[c], g_z[c], g_n[c]) = (reset, z, n);
                     // (1 − z) n + z h.
                     state[c] = n + z * (state[c] - n);
@@ -396,9 +330,9 @@ impl Back {
         piece: &Piece,
         gradient: &[f32],
         (sizes, first): (Sizes, usize),
-        (p, sphere): (&Split<'_>, &BlockSphere),
+        (p, sphere): (&Parts<&[f32]>, &BlockSphere),
         onward: &mut [f32],
-        (to_x, to): (&mut [f32], &mut Gradients),
+        (to_x, to): (&mut [f32], &mut Parts<&mut [f32]>),
     ) -> Result<()> {
         let Sizes { q, t, h, s } = sizes;
         let frames = piece.frames;
@@ -437,10 +371,10 @@ impl Back {
             }
             product(onward, h, true, [q, 3 * h, h], (to_recurrent, [3 * h, 1]), (p.gru[1], [h, 1]))?;
         }
-        to_weight(&mut to.gru[0], h, [h, 3 * h], &self.to_gates, &piece.input)?;
-        to_weight(&mut to.gru[1], h, [h, 3 * h], &self.to_recurrent, &piece.before)?;
-        add(&mut to.gru[2], &column_sums(&self.to_gates, 3 * h));
-        add(&mut to.gru[3], &column_sums(&self.to_recurrent, 3 * h));
+        to_weight(to.gru[0], h, [h, 3 * h], &self.to_gates, &piece.input)?;
+        to_weight(to.gru[1], h, [h, 3 * h], &self.to_recurrent, &piece.before)?;
+        add(to.gru[2], &column_sums(&self.to_gates, 3 * h));
+        add(to.gru[3], &column_sums(&self.to_recurrent, 3 * h));
         let to_input = zeros(&mut self.to_input, q * n);
         product(to_input, h, false, [q * frames, 3 * h, h], (&self.to_gates, [3 * h, 1]), (p.gru[0], [h, 1]))?;
         self.to_middle.clear();
@@ -449,15 +383,15 @@ impl Back {
         normalize_back(&piece.middle, p.norm_time[0], &self.to_input, &mut self.to_middle, to_gain, to_bias);
 
         // The pointwise layers.
-        add(&mut to.mlp_out[1], &column_sums(&self.to_middle, h));
-        to_weight(&mut to.mlp_out[0], 2 * h, [2 * h, h], &self.to_middle, &piece.local)?;
+        add(to.mlp_out[1], &column_sums(&self.to_middle, h));
+        to_weight(to.mlp_out[0], 2 * h, [2 * h, h], &self.to_middle, &piece.local)?;
         let to_local = zeros(&mut self.to_local, 2 * q * n);
         product(to_local, 2 * h, false, [q * frames, h, 2 * h], (&self.to_middle, [h, 1]), (p.mlp_out[0], [2 * h, 1]))?;
         to_local.iter_mut().zip(&piece.local).for_each(|(g, y)| *g *= 1.0 + y.min(0.0));
         let weight = p.mlp_in[0];
-        to_weight(&mut to.mlp_in[0], 2 * h, [h, 2 * h], to_local, &piece.u)?;
+        to_weight(to.mlp_in[0], 2 * h, [h, 2 * h], to_local, &piece.u)?;
         to_weight(&mut to.mlp_in[0][h..], 2 * h, [h, 2 * h], to_local, &piece.zonal)?;
-        add(&mut to.mlp_in[1], &column_sums(to_local, 2 * h));
+        add(to.mlp_in[1], &column_sums(to_local, 2 * h));
         let sizes = [q * frames, 2 * h, h];
         let to_u = zeros(&mut self.to_u, q * n);
         product(to_u, h, false, sizes, (to_local, [2 * h, 1]), (weight, [2 * h, 1]))?;
@@ -484,8 +418,8 @@ impl Back {
 
         // The context.
         let to_context = column_sums(&self.to_middle, n);
-        add(&mut to.context[1], &column_sums(&to_context, h));
-        to_weight(&mut to.context[0], 2 * h, [2 * h, h], &to_context, &piece.pooled)?;
+        add(to.context[1], &column_sums(&to_context, h));
+        to_weight(to.context[0], 2 * h, [2 * h, h], &to_context, &piece.pooled)?;
         let mut to_pooled = vec![0f32; 2 * n];
         product(&mut to_pooled, 2 * h, false, [frames, h, 2 * h], (&to_context, [h, 1]), (p.context[0], [2 * h, 1]))?;
         let (mut to_mean, mut max, mut to_max) = (Vec::new(), Vec::new(), Vec::new());
@@ -509,38 +443,6 @@ impl Back {
             to_row[first * h..][..n].copy_from_slice(row);
         }
         Ok(())
-    }
-}
-
-/// Gradients of the parameters, as [`Split`].
-struct Gradients {
-    norm_sphere: [Vec<f32>; 2],
-    zonal: Vec<f32>,
-    context: [Vec<f32>; 2],
-    mlp_in: [Vec<f32>; 2],
-    mlp_out: [Vec<f32>; 2],
-    norm_time: [Vec<f32>; 2],
-    gru: [Vec<f32>; 4],
-}
-
-impl Gradients {
-    fn new(h: usize, degrees: usize) -> Self {
-        let [a, b, c, d, e, f, g, i, j, k, l, m, n, o, p] = lengths(h, degrees).map(|len| vec![0f32; len]);
-        Self {
-            norm_sphere: [a, b],
-            zonal: c,
-            context: [d, e],
-            mlp_in: [f, g],
-            mlp_out: [i, j],
-            norm_time: [k, l],
-            gru: [m, n, o, p],
-        }
-    }
-
-    fn packed(self) -> Vec<f32> {
-        let Self { norm_sphere, zonal, context, mlp_in, mlp_out, norm_time, gru } = self;
-        let parts = [&norm_sphere[..], &[zonal], &context, &mlp_in, &mlp_out, &norm_time, &gru];
-        parts.into_iter().flatten().flatten().copied().collect()
     }
 }
 
@@ -603,7 +505,14 @@ impl CustomOp2 for Block {
             bail!("spherical block: expected states of {pieces} pieces, found {} values", states.len());
         }
         let mut to_x = vec![0f32; x.elem_count()];
-        let mut to = Gradients::new(h, degrees);
+        // The gradients lie as the parameters do.
+        let mut packed = vec![0f32; p.elem_count()];
+        let mut free = packed.as_mut_slice();
+        let mut to = Parts::of(lengths(h, degrees).map(|len| {
+            let (part, rest) = std::mem::take(&mut free).split_at_mut(len);
+            free = rest;
+            part
+        }));
         let (mut piece, mut back, mut onward) = (Piece::default(), Back::default(), vec![0f32; q * h]);
         with_values(x, |x| {
             with_values(p, |p| {
@@ -619,6 +528,6 @@ impl CustomOp2 for Block {
                 })
             })
         })?;
-        Ok((Some(new_like(to_x, x.shape())?), Some(new_like(to.packed(), p.shape())?)))
+        Ok((Some(new_like(to_x, x.shape())?), Some(new_like(packed, p.shape())?)))
     }
 }

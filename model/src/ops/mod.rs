@@ -126,6 +126,11 @@ fn tanh(x: f32) -> f32 {
     2.0 * sigmoid(2.0 * x) - 1.0
 }
 
+#[inline(always)]
+fn elu_of(x: f32) -> f32 {
+    x.max(0.0) + (exp(x.min(0.0)) - 1.0)
+}
+
 /// The values of a contiguous CPU tensor of singles.
 fn of_cpu<'a>(name: &str, storage: &'a CpuStorage, at: &Layout) -> Result<&'a [f32]> {
     let (CpuStorage::F32(values), Some((start, end))) = (storage, at.contiguous_offsets()) else {
@@ -314,7 +319,7 @@ impl CustomOp1 for Elu {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, at: &Layout) -> Result<(CpuStorage, Shape)> {
-        let out = of_cpu("elu", x, at)?.iter().map(|&x| x.max(0.0) + (exp(x.min(0.0)) - 1.0)).collect();
+        let out = of_cpu("elu", x, at)?.iter().map(|&x| elu_of(x)).collect();
         Ok((CpuStorage::F32(out), at.shape().clone()))
     }
 

@@ -10,7 +10,7 @@ pub(super) struct Gru {
 
 /// Gates of one unit: reset, update, new.
 #[inline(always)]
-fn gates(input: [f32; 3], recurrent: [f32; 3]) -> [f32; 3] {
+pub(super) fn gates(input: [f32; 3], recurrent: [f32; 3]) -> [f32; 3] {
     let reset = sigmoid(input[0] + recurrent[0]);
     [reset, sigmoid(input[1] + recurrent[1]), tanh(input[2] + reset * recurrent[2])]
 }
