@@ -138,6 +138,26 @@ impl Recipe {
             near: 64,
             turn_grid: true,
         };
+        let pauses = Stage {
+            name: "pauses".into(),
+            steps: steps[2],
+            crop_s: 1.6,
+            batch: 12,
+            rate: [1.6e-3, if steps[3] > 0 { 1e-3 } else { 1e-5 }],
+            warm_up: 10,
+            beamwidth_deg: vec![16.0, 6.0],
+            positive_weight: 2.5,
+            talkers: vec![0.05, 0.37, 0.46, 0.12],
+            ..rooms.clone()
+        };
+        let sentences = Stage {
+            name: "whole sentences".into(),
+            steps: steps[3],
+            crop_s: 3.6,
+            batch: 6,
+            rate: [1.6e-3, 1e-5],
+            ..pauses.clone()
+        };
         let stages = vec![
             rooms.clone(),
             Stage {
@@ -148,32 +168,10 @@ impl Recipe {
                 beamwidth_deg: vec![20.0, 8.0],
                 positive_weight: 3.0,
                 talkers: vec![0.05, 0.4, 0.45, 0.1],
-                ..rooms.clone()
-            },
-            Stage {
-                name: "pauses".into(),
-                steps: steps[2],
-                crop_s: 1.6,
-                batch: 12,
-                rate: [1.6e-3, if steps[3] > 0 { 1e-3 } else { 1e-5 }],
-                warm_up: 10,
-                beamwidth_deg: vec![16.0, 6.0],
-                positive_weight: 2.5,
-                talkers: vec![0.05, 0.37, 0.46, 0.12],
-                ..rooms.clone()
-            },
-            Stage {
-                name: "whole sentences".into(),
-                steps: steps[3],
-                crop_s: 3.6,
-                batch: 6,
-                rate: [1.6e-3, 1e-5],
-                warm_up: 10,
-                beamwidth_deg: vec![16.0, 6.0],
-                positive_weight: 2.5,
-                talkers: vec![0.05, 0.37, 0.46, 0.12],
                 ..rooms
             },
+            pauses,
+            sentences,
         ];
         Ok(Self {
             name: name.into(),
