@@ -16,6 +16,7 @@ pub mod harmonics;
 pub mod layout_edit;
 pub mod layout_file;
 pub mod nudft;
+pub mod packed;
 pub mod peaks;
 pub mod presets;
 pub mod region;

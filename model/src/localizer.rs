@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use spherescope_dsp::nudft::Complex32;
-use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
+use spherescope_dsp::packed::{PackedScratch, PackedSteering};
 use spherescope_dsp::{FrontEnd, FrontEndError, Grid, MicArray, SampleRate};
 
 use crate::band::Band;
@@ -176,7 +176,7 @@ pub struct Localizer {
 #[derive(Debug)]
 enum EngineState {
     AggRl { array: ArrayEncoding, grid: GridEncoding, state: Box<StreamState> },
-    SrpPhat { steering: SteeredResponse, scratch: SteeredScratch, response: Vec<f32> },
+    SrpPhat { steering: PackedSteering, scratch: PackedScratch, response: Vec<f32> },
 }
 
 /// Frames that wait until their chunk is full.
@@ -394,13 +394,13 @@ impl EngineState {
                 state: Box::new(network.start()?),
             },
             Engine::SrpPhat => Self::SrpPhat {
-                steering: SteeredResponse::new(
+                steering: PackedSteering::new(
                     &settings.array,
                     settings.grid.directions(),
                     &settings.band.kept(network.frequencies_hz()),
                     settings.speed_of_sound_m_s,
                 ),
-                scratch: SteeredScratch::default(),
+                scratch: PackedScratch::default(),
                 response: Vec::new(),
             },
         })

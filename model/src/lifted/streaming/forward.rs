@@ -7,7 +7,7 @@ use super::super::votes::{Follow, compress, follow};
 use super::kernels::{
     Elements, LANES, Rows, Target, elu, layer_norm, padded, product, sigmoid, tanh, vectors, vectors_mut,
 };
-use super::{Block, PANEL, Stream, Streaming, StreamingArray, StreamingGrid, side_by_side};
+use super::{Block, PANEL, Stream, Streaming, StreamingArray, StreamingGrid};
 use crate::evidence::{FEATURES, FRAME_FEATURES, Response};
 use crate::network::Spectra;
 
@@ -80,7 +80,7 @@ impl Streaming {
         stream: &mut Stream,
         logits: &mut Vec<f32>,
     ) -> Result<(), String> {
-        let per_frame = [array.capsules * self.sizes.bins, self.sizes.bins];
+        let per_frame = [array.steering.capsules() * self.sizes.bins, self.sizes.bins];
         let expected = per_frame.map(|n| n * spectra.frames);
         if [spectra.phat.len(), spectra.power.len()] != expected {
             return Err(format!(
@@ -136,40 +136,12 @@ impl Chunk<'_> {
     #[inline(always)]
     fn lift<S: Simd>(&mut self, simd: S) {
         let (bins, q, t) = (self.network.sizes.bins, self.network.sizes.quadrature, self.frames);
-        let capsules = self.array.capsules;
         let Scratch { steered, responses, phases, .. } = &mut self.stream.scratch;
         let steered = grown(steered, bins * t * q);
         responses.clear();
-        let of_bins = self.array.steering.chunks_exact((capsules * 2 * q).max(1));
-        for (k, (out, steering)) in steered.chunks_exact_mut(t * q).zip(of_bins).enumerate() {
-            let steering = Steering { values: steering, beside: side_by_side(q) };
-            let phat = Phases { values: self.phat, bin: k, bins, capsules };
-            let (by_four, rest) = out.split_at_mut(t / 4 * 4 * q);
-            let (by_two, by_one) = rest.split_at_mut(t % 4 / 2 * 2 * q);
-            for (i, out) in by_four.chunks_exact_mut(4 * q).enumerate() {
-                phat.gather(4 * i, 4, phases);
-                // Twice as many sums as vectors can be held with 16 registers.
-                match S::REGISTER_COUNT >= 32 && steering.has::<S>(2) {
-                    true => steer::<S, 4, 2>(simd, out, steering, phases),
-                    false => steer::<S, 4, 1>(simd, out, steering, phases),
-                }
-            }
-            if !by_two.is_empty() {
-                phat.gather(t / 4 * 4, 2, phases);
-                match steering.has::<S>(2) {
-                    true => steer::<S, 2, 2>(simd, by_two, steering, phases),
-                    false => steer::<S, 2, 1>(simd, by_two, steering, phases),
-                }
-            }
-            if !by_one.is_empty() {
-                phat.gather(t - 1, 1, phases);
-                match (steering.has::<S>(4), steering.has::<S>(2)) {
-                    (true, _) => steer::<S, 1, 4>(simd, by_one, steering, phases),
-                    (false, true) => steer::<S, 1, 2>(simd, by_one, steering, phases),
-                    (false, false) => steer::<S, 1, 1>(simd, by_one, steering, phases),
-                }
-            }
-            for response in out.chunks_exact(q) {
+        for (bin, steered) in steered.chunks_exact_mut(t * q).enumerate() {
+            self.array.steering.respond(simd, bin, self.phat, phases, steered);
+            for response in steered.chunks_exact(q) {
                 responses.push(summary(simd, response));
             }
         }
@@ -588,84 +560,6 @@ impl Chunk<'_> {
         }
         for row in logits.chunks_exact(width) {
             self.logits.extend_from_slice(&row[..directions]);
-        }
-    }
-}
-
-/// Phase-transformed spectra `[T][C][K]` at one bin.
-#[derive(Clone, Copy)]
-struct Phases<'a> {
-    values: &'a [Complex32],
-    bin: usize,
-    bins: usize,
-    capsules: usize,
-}
-
-impl Phases<'_> {
-    /// Real and imaginary parts of `count` frames from the frame `first` on, `[C][count]`: side by side, as they are wanted again and
-    /// again.
-    #[inline(always)]
-    fn gather(&self, first: usize, count: usize, to: &mut Vec<[f32; 2]>) {
-        to.clear();
-        for c in 0..self.capsules {
-            for t in first..first + count {
-                let x = self.values[(t * self.capsules + c) * self.bins + self.bin];
-                to.push([x.re, x.im]);
-            }
-        }
-    }
-}
-
-/// Steering vectors of one bin, `[Q / beside][C][2][beside]`.
-#[derive(Clone, Copy)]
-struct Steering<'a> {
-    values: &'a [f32],
-    beside: usize,
-}
-
-impl Steering<'_> {
-    /// Whether `vectors` vectors at a time go into the directions that lie side by side.
-    fn has<S: Simd>(&self, vectors: usize) -> bool {
-        self.beside.is_multiple_of(vectors * S::F32_LANES)
-    }
-}
-
-/// Mean cosine over all pairs of capsules, `[T][Q]`, from the phases `[C][T]` of `T` frames; `V` vectors of directions at a time.
-#[inline(always)]
-fn steer<S: Simd, const T: usize, const V: usize>(
-    simd: S,
-    out: &mut [f32],
-    steering: Steering<'_>,
-    phases: &[[f32; 2]],
-) {
-    let count = phases.len() / T;
-    let capsules = count as f32;
-    let per_pair = simd.splat_f32s(1.0 / (capsules * (capsules - 1.0)));
-    let alone = simd.splat_f32s(-capsules);
-    // Vectors of a frame, and of the directions that lie side by side.
-    let (row, across) = (out.len() / T / S::F32_LANES, steering.beside / S::F32_LANES);
-    let (out, steering) = (vectors_mut::<S>(out), vectors::<S>(steering.values));
-    for (group, steering) in steering.chunks_exact(2 * across * count).enumerate() {
-        for first in (0..across).step_by(V) {
-            let mut sums = [[[simd.splat_f32s(0.0); 2]; T]; V];
-            for (steering, phases) in steering.chunks_exact(2 * across).zip(phases.chunks_exact(T)) {
-                let (cosines, sines) = steering.split_at(across);
-                let (cosines, sines) = (&cosines[first..first + V], &sines[first..first + V]);
-                for (t, [x_re, x_im]) in phases.iter().enumerate() {
-                    let (x_re, x_im) = (simd.splat_f32s(*x_re), simd.splat_f32s(*x_im));
-                    for (sums, (cosine, sine)) in sums.iter_mut().zip(cosines.iter().zip(sines)) {
-                        let [re, im] = &mut sums[t];
-                        *re = simd.negate_mul_add_e_f32s(x_im, *sine, simd.mul_add_e_f32s(x_re, *cosine, *re));
-                        *im = simd.mul_add_e_f32s(x_im, *cosine, simd.mul_add_e_f32s(x_re, *sine, *im));
-                    }
-                }
-            }
-            for (v, sums) in sums.into_iter().enumerate() {
-                for (t, [re, im]) in sums.into_iter().enumerate() {
-                    let power = simd.mul_add_e_f32s(re, re, simd.mul_add_e_f32s(im, im, alone));
-                    out[t * row + group * across + first + v] = simd.mul_f32s(power, per_pair);
-                }
-            }
         }
     }
 }

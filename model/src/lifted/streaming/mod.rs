@@ -13,9 +13,8 @@ mod forward;
 pub(super) mod kernels;
 
 use candle_core::{Result, Tensor};
-use pulp::{Arch, Simd, WithSimd};
 use spherescope_dsp::harmonics::{Harmonics, degrees, harmonics_len, real_harmonics};
-use spherescope_dsp::steered::sine_and_cosine;
+use spherescope_dsp::packed::PackedSteering;
 use spherescope_dsp::{Direction, MicArray};
 
 use super::votes::{self, VoteState};
@@ -148,10 +147,7 @@ struct Output {
 /// An array as the streaming network sees it.
 #[derive(Debug)]
 pub struct StreamingArray {
-    capsules: usize,
-    /// Cosine and negative sine of the steering phases in the order in which they are used, `[K][Q / N][C][2][N]` with the N directions
-    /// of [`side_by_side`].
-    steering: Vec<f32>,
+    steering: PackedSteering,
     /// What geometry and bias give to the input layer, `[Q][H]`.
     geometry: Vec<f32>,
     evidence: EvidenceSetup,
@@ -161,11 +157,6 @@ pub struct StreamingArray {
 
 /// Directions of a grid whose harmonics lie together.
 const PANEL: usize = 64;
-
-/// Directions of a quadrature of Q that are steered side by side.
-fn side_by_side(quadrature: usize) -> usize {
-    [4 * LANES, 2 * LANES].into_iter().find(|n| quadrature.is_multiple_of(*n)).unwrap_or(LANES)
-}
 
 /// A grid as the streaming network sees it: Gridnet's harmonics in the order in which they are used, `[D / PANEL][S][PANEL]`.
 #[derive(Clone, Debug)]
@@ -308,19 +299,7 @@ impl Streaming {
     pub fn encode_array(&self, array: &MicArray, speed_of_sound_m_s: f64) -> StreamingArray {
         let positions = array.relative_positions_m();
         let (q, h) = (self.sizes.quadrature, self.sizes.channels);
-        let mut steering = vec![0.0; self.sizes.bins * positions.len() * 2 * q];
-        let delay_s = |p: &[f64; 3], d: &Direction| {
-            let u = d.unit();
-            (p[0] * u[0] + p[1] * u[1] + p[2] * u[2]) / speed_of_sound_m_s
-        };
-        let beside = side_by_side(q);
-        let groups = self.quadrature.chunks_exact(beside);
-        let delays_s: Vec<f64> = groups
-            .flat_map(|group| positions.iter().flat_map(move |p| group.iter().map(move |d| delay_s(p, d))))
-            .collect();
-        for (row, &frequency_hz) in steering.chunks_exact_mut((2 * delays_s.len()).max(1)).zip(&self.frequencies_hz) {
-            Arch::new().dispatch(Steer { row, delays_s: &delays_s, beside, frequency_hz });
-        }
+        let steering = PackedSteering::new(array, &self.quadrature, &self.frequencies_hz, speed_of_sound_m_s);
         let mut geometry = Vec::with_capacity(q * h);
         for features in geometry_of(&positions, &self.quadrature).chunks_exact(3) {
             for c in 0..h {
@@ -329,7 +308,6 @@ impl Streaming {
             }
         }
         StreamingArray {
-            capsules: positions.len(),
             steering,
             geometry,
             evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s),
@@ -412,30 +390,6 @@ impl Input {
             by_frame: rows(sizes.bands + 4, of_frames).to_vec(),
             bias,
         })
-    }
-}
-
-/// Cosines and negative sines of the phases of one bin, in groups of `beside` directions.
-struct Steer<'a> {
-    row: &'a mut [f32],
-    delays_s: &'a [f64],
-    beside: usize,
-    frequency_hz: f64,
-}
-
-impl WithSimd for Steer<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let beside = self.beside;
-        for (group, delays_s) in self.row.chunks_exact_mut(2 * beside).zip(self.delays_s.chunks_exact(beside)) {
-            let (cosines, sines) = group.split_at_mut(beside);
-            for i in 0..beside {
-                let [sin, cos] = sine_and_cosine(self.frequency_hz * delays_s[i]);
-                (cosines[i], sines[i]) = (cos, -sin);
-            }
-        }
     }
 }
 
