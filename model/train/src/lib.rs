@@ -59,6 +59,7 @@ mod sphere;
 pub mod training;
 mod truth;
 mod vector;
+mod walk;
 
 pub use body::{Body, CapsulePattern, HEAD_HALF_AXES_M, HEAD_SCALE, SPHERE_RADIUS_M};
 pub use path::{Path, Waypoint};

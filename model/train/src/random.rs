@@ -13,6 +13,7 @@ use crate::scene::{
     DiffuseNoise, Directivity, Imperfections, MAX_SAMPLES, SAMPLE_RATES_HZ, Scene, SceneError, SceneParts, Talker,
 };
 use crate::vector::{add, distance, norm, random_unit, scale, stream, sub};
+use crate::walk::walk;
 
 /// Tries for a place, an array or a room before giving up.
 const TRIES: usize = 400;
@@ -482,7 +483,7 @@ pub fn random_scene(
     Err(error)
 }
 
-fn even(rng: &mut SmallRng, [low, high]: [f64; 2]) -> f64 {
+pub(crate) fn even(rng: &mut SmallRng, [low, high]: [f64; 2]) -> f64 {
     rng.random_range(low..=high)
 }
 
@@ -656,26 +657,6 @@ fn around(rng: &mut SmallRng, ranges: &SceneRanges, centre: [f64; 3]) -> Option<
     let elevation = f64::from(crate::vector::normal_pair(rng)[0]) * ranges.elevation_spread_deg;
     let direction = Direction::from_degrees(azimuth, elevation.clamp(-90.0, 90.0)).ok()?;
     Some(add(centre, scale(direction.unit(), even(rng, ranges.distance_m))))
-}
-
-/// A straight walk at 0.2 to 1 m/s that keeps the nearest distance; standing still where there is no way.
-fn walk(rng: &mut SmallRng, ranges: &SceneRanges, room: &Room, centre: [f64; 3], from: [f64; 3]) -> Path {
-    for _ in 0..20 {
-        let azimuth = even(rng, [0.0, std::f64::consts::TAU]);
-        let length = even(rng, [0.2, 1.0]) * ranges.duration_s;
-        let to = add(from, [length * azimuth.cos(), length * azimuth.sin(), 0.0]);
-        let keeps = (0..=20).all(|i| {
-            let share = f64::from(i) / 20.0;
-            distance(add(scale(from, 1.0 - share), scale(to, share)), centre) >= ranges.distance_m[0]
-        });
-        if keeps && room.clearance_m(to) >= ranges.wall_m.max(0.01) {
-            return Path::Waypoints(vec![
-                crate::path::Waypoint { time_s: 0.0, position_m: from },
-                crate::path::Waypoint { time_s: ranges.duration_s, position_m: to },
-            ]);
-        }
-    }
-    Path::Still(from)
 }
 
 #[cfg(test)]
