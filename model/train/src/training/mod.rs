@@ -6,6 +6,7 @@
 
 mod adam;
 mod crop;
+mod grow;
 mod label;
 mod loss;
 mod objective;

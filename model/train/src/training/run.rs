@@ -15,6 +15,7 @@ use spherescope_model::{Network, SPEED_OF_SOUND_M_S};
 
 use super::adam::{Adam, AdamSettings};
 use super::crop::{Crop, CropSource};
+use super::grow::grown;
 use super::objective::{candidates, loss_of};
 use super::parameters::{Parameters, ParametersError, singles};
 use super::recipe::{Recipe, Stage};
@@ -123,7 +124,8 @@ struct CheckpointState {
 impl Run {
     /// Begins a run in a folder, or goes on where its checkpoint ends.
     ///
-    /// `start` holds the bytes of a file of weights to begin from; a run that goes on does not look at it.
+    /// `start` holds the bytes of a file of weights to begin from, also of a smaller network, which then grows; a run that goes on does
+    /// not look at it.
     ///
     /// # Errors
     /// [`RunError`], also when the folder holds a run of another recipe.
@@ -138,7 +140,7 @@ impl Run {
         std::fs::create_dir_all(folder).map_err(|e| RunError::Io(folder.to_owned(), e))?;
         let mut parameters = Parameters::fresh(&recipe.network, recipe.seed, recipe.learn_bins)?;
         if let Some(bytes) = start {
-            parameters.take_over(bytes)?;
+            parameters.take_over(&grown(bytes, &recipe.network, recipe.seed)?)?;
         }
         let values = parameters.values()?;
         let network =
