@@ -94,21 +94,25 @@ impl Recipe {
     /// A name that is not among [`Recipe::NAMES`].
     pub fn named(name: &str) -> Result<Self, RecipeError> {
         let sizes = LiftedConfig {
-            bins: 96,
-            quadrature: 256,
-            bands: 12,
-            channels: 32,
+            bins: 144,
+            quadrature: 192,
+            bands: 16,
+            channels: 48,
             blocks: 3,
             order: 12,
             fields: 4,
             outputs: 2,
-            evidence: 16,
-            bin_map: BinMap::Logit,
+            evidence: 32,
+            bin_map: BinMap::Uniform,
             memory_s: vec![0.12, 0.4, 1.5],
-            votes: 12,
+            votes: 16,
         };
         let (steps, sizes) = match name {
-            "quick" => ([500, 0, 250, 0], LiftedConfig { quadrature: 192, channels: 24, blocks: 2, ..sizes.clone() }),
+            "quick" => {
+                let small = LiftedConfig { bins: 96, bands: 12, channels: 24, blocks: 2, ..sizes };
+                let small = LiftedConfig { evidence: 16, bin_map: BinMap::Logit, votes: 12, ..small };
+                ([500, 0, 250, 0], small)
+            }
             "full" => ([1000, 600, 2400, 2400], sizes),
             _ => {
                 return Err(RecipeError(format!("recipe: expected {}, found `{name}`", Self::NAMES.join(" or "))));
