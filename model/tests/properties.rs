@@ -249,7 +249,7 @@ fn damaged_weights_are_refused_with_a_reason() {
         (r#"\"format\":1"#, r#"\"format\":7"#, "expected 1, found 7"),
         (r#"\"order\":12"#, r#"\"order\":99"#, "order: expected 0 to 40, found 99"),
         (r#"\"kind\":\"lifted\""#, r#"\"kind\":\"paper!\""#, "paper!"),
-        (r#"\"bins\":96"#, r#"\"bins\":95"#, "shape"),
+        (r#"\"bins\":144"#, r#"\"bins\":143"#, "shape"),
         ("\"input.bias\"", "\"input.bios\"", "input.bias"),
     ] {
         let message = reason(&replaced(from, to)).to_string();
