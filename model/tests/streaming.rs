@@ -191,7 +191,12 @@ fn spectra_of_another_array_are_refused() {
     let (mut state, mut logits) = (network.start().unwrap(), vec![1.0]);
     let spectra = Spectra { frames: 2, phat: &phat, power: &power, beside: None };
     let error = network.logits(&encoded, &grid, &spectra, &mut state, &mut logits).unwrap_err().to_string();
-    assert_eq!(error, "network: expected [1152, 192] spectral values and powers for 2 frames, found 768 and 192");
+    let [of_six, of_four, powers] = [6, 4, 1].map(|rows| 2 * rows * bins);
+    let found = format!("found {of_four} and {powers}");
+    assert_eq!(
+        error,
+        format!("network: expected [{of_six}, {powers}] spectral values and powers for 2 frames, {found}")
+    );
     let tensors = Network::from_bytes(SHIPPED_WEIGHTS).unwrap().in_tensors();
     let error = tensors.logits(&encoded, &grid, &spectra, &mut state, &mut logits).unwrap_err().to_string();
     assert!(error.contains("another's"), "{error}");
