@@ -13,8 +13,10 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use spherescope_model::augeonet;
 use spherescope_model::config::{AuGeonetConfig, Config, LiftedConfig, METADATA_KEY};
 use spherescope_model::evidence::FRAME_FEATURES;
+use spherescope_model::parameter::Parameter;
 
 use super::Parameters;
 use super::parameters::{ParametersError, singles};
@@ -87,16 +89,15 @@ fn in_groups(from: &[usize], of: usize, parts: usize) -> Vec<usize> {
 /// harmonics are left to the reader of the file.
 ///
 /// # Errors
-/// Bytes that are not a file of weights.
+/// Bytes that are not a file of weights, or tensors of other shapes than the file's own configuration asks for.
 pub(super) fn grown<'a>(bytes: &'a [u8], config: &Config, seed: u64) -> Result<Cow<'a, [u8]>, ParametersError> {
     let fault = |e: safetensors::SafeTensorError| ParametersError(e.to_string());
     let file = SafeTensors::deserialize(bytes).map_err(fault)?;
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(fault)?;
     let theirs = metadata.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
     let theirs = theirs.and_then(|text| serde_json::from_str::<Config>(text).ok());
-    let (Some(Config { augeonet: AuGeonetConfig::Lifted(old), .. }), AuGeonetConfig::Lifted(new)) =
-        (&theirs, &config.augeonet)
-    else {
+    let Some(theirs) = theirs else { return Ok(Cow::Borrowed(bytes)) };
+    let (AuGeonetConfig::Lifted(old), AuGeonetConfig::Lifted(new)) = (&theirs.augeonet, &config.augeonet) else {
         return Ok(Cow::Borrowed(bytes));
     };
     let sizes = |c: &LiftedConfig| [c.channels, c.bins, c.bands, c.votes, c.evidence];
@@ -105,8 +106,23 @@ pub(super) fn grown<'a>(bytes: &'a [u8], config: &Config, seed: u64) -> Result<C
         return Ok(Cow::Borrowed(bytes));
     }
     let mut tensors = read(&file)?;
+    check(&tensors, &theirs)?;
     grow(&mut tensors, old, new, &fresh(config, seed)?, &mut stream(seed, 0x60))?;
     write(&tensors, config).map(Cow::Owned)
+}
+
+/// Holds the tensors that are there against the file's own configuration.
+fn check(tensors: &HashMap<String, Matrix>, config: &Config) -> Result<(), ParametersError> {
+    config.check().map_err(ParametersError)?;
+    for Parameter { name, shape, .. } in augeonet::parameters(&config.augeonet) {
+        match tensors.get(&name) {
+            Some(found) if found.shape != shape => {
+                return Err(ParametersError(format!("{name}: expected {shape:?}, found {:?}", found.shape)));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn read(file: &SafeTensors<'_>) -> Result<HashMap<String, Matrix>, ParametersError> {
@@ -164,19 +180,16 @@ fn grow(
         from.extend((votes + old.votes..input.columns()).map(Some));
         input.columns_of(&from);
     }
-    for (name, out, inputs) in
-        [("evidence.0.weight", true, false), ("evidence.0.bias", true, false), ("evidence.1.weight", false, true)]
-    {
-        let Some(tensor) = tensors.get_mut(name) else { continue };
-        if let (true, Some(fresh)) = (out, fresh.get(name)) {
+    for name in ["evidence.0.weight", "evidence.0.bias"] {
+        if let (Some(tensor), Some(fresh)) = (tensors.get_mut(name), fresh.get(name)) {
             tensor.append_rows(fresh, old.evidence..new.evidence);
         }
-        if inputs {
-            // Nobody listens to them yet.
-            let mut from: Vec<Option<usize>> = (0..old.evidence).map(Some).collect();
-            from.resize(new.evidence, None);
-            tensor.columns_of(&from);
-        }
+    }
+    if let Some(tensor) = tensors.get_mut("evidence.1.weight") {
+        // Nobody listens to the new ones yet.
+        let mut from: Vec<Option<usize>> = (0..old.evidence).map(Some).collect();
+        from.resize(new.evidence, None);
+        tensor.columns_of(&from);
     }
     if h == wide {
         return Ok(());
@@ -382,6 +395,12 @@ mod tests {
         for same in [config(|_| ()), config(|c| c.channels = 4), config(|c| c.blocks = 3)] {
             assert_eq!(grown(&small, &same, 3).unwrap(), small.as_slice());
         }
+        // A file whose tensors are not what its configuration says.
+        let mut torn = read(&SafeTensors::deserialize(&small).unwrap()).unwrap();
+        torn.get_mut("input.weight").unwrap().shape.swap(0, 1);
+        let torn = write(&torn, &config(|_| ())).unwrap();
+        let error = grown(&torn, &config(|c| c.channels = 16), 3).unwrap_err().to_string();
+        assert!(error.contains("input.weight: expected [8,"), "{error}");
         assert!(grown(b"not weights", &config(|_| ()), 3).is_err());
     }
 }
