@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::array::MicArray;
+use crate::levels::LevelSlope;
 use crate::nudft::{Complex32, Nudft, NudftError};
 use crate::steered::phase_transform;
 
@@ -100,6 +101,8 @@ pub struct SpectrumFrame<'a> {
     pub phat: &'a [Complex32],
     /// Power of each bin before the phase transform, averaged over the capsules, `[K]`: |X|² of a window of 512 samples' scale.
     pub power: &'a [f32],
+    /// Slope of the magnitudes over the array, `[3][K]` flattened; see [`crate::levels`].
+    pub level_slopes: &'a [f32],
 }
 
 /// The window that magnitudes are scaled to, so that the phase transform's floor means the same at every sample rate.
@@ -121,6 +124,7 @@ pub struct FrontEnd {
     next_frame: u64,
     phat: Vec<Complex32>,
     bin_power: Vec<f32>,
+    slope: LevelSlope,
 }
 
 impl FrontEnd {
@@ -148,6 +152,7 @@ impl FrontEnd {
             next_frame: 0,
             phat: Vec::new(),
             bin_power: Vec::new(),
+            slope: LevelSlope::default(),
         };
         front_end.set_array(array);
         Ok(front_end)
@@ -157,6 +162,7 @@ impl FrontEnd {
     pub fn set_array(&mut self, array: &MicArray) {
         self.channels = array.active().map(|c| c.channel).collect();
         self.phat = vec![Complex32::default(); self.channels.len() * self.nudft.len()];
+        self.slope = LevelSlope::new(array);
     }
 
     /// Forgets all audio; time starts again at 0.
@@ -219,14 +225,17 @@ impl FrontEnd {
         let mut power = 0.0f64;
         self.bin_power.clear();
         self.bin_power.resize(self.nudft.len(), 0.0);
+        self.slope.begin(self.nudft.len());
         let per_capsule = 1.0 / self.channels.len().max(1) as f32;
-        for (&channel, out) in self.channels.iter().zip(self.phat.chunks_exact_mut(self.nudft.len().max(1))) {
+        let spectra = self.phat.chunks_exact_mut(self.nudft.len().max(1));
+        for (capsule, (&channel, out)) in self.channels.iter().zip(spectra).enumerate() {
             let x = &self.history[channel][start..];
             power += energy(x);
             self.nudft.process(x, out);
             for (power, x) in self.bin_power.iter_mut().zip(out.iter()) {
                 *power += x.norm_sqr() * per_capsule;
             }
+            self.slope.add(capsule, out);
         }
         phase_transform(&mut self.phat);
         let mean_square = power / (window * self.channels.len().max(1)) as f64;
@@ -236,6 +245,7 @@ impl FrontEnd {
             level_db: 10.0 * (mean_square as f32).log10(),
             phat: &self.phat,
             power: &self.bin_power,
+            level_slopes: self.slope.finish(),
         });
         self.next_frame += 1;
         // What comes before the next window is not needed any more.

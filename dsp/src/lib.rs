@@ -15,6 +15,7 @@ pub mod grid;
 pub mod harmonics;
 pub mod layout_edit;
 pub mod layout_file;
+pub mod levels;
 pub mod nudft;
 pub mod packed;
 pub mod peaks;

@@ -34,13 +34,14 @@ impl Band {
         out.extend(phat.iter().zip(bins).filter(|(_, f)| self.holds(**f)).map(|(x, _)| x));
     }
 
-    /// Appends one frame's phase-transformed spectra `[C][K]` flattened with the bins outside the band silent.
-    pub(crate) fn append_silenced(&self, frequencies_hz: &[f64], phat: &[Complex32], out: &mut Vec<Complex32>) {
+    /// Appends what one frame holds of K bins, row by row, such as phase-transformed spectra `[C][K]` flattened, with nothing in the
+    /// bins outside the band.
+    pub(crate) fn append_silenced<T: Copy + Default>(&self, frequencies_hz: &[f64], rows: &[T], out: &mut Vec<T>) {
         if *self == Self::ALL {
-            return out.extend_from_slice(phat);
+            return out.extend_from_slice(rows);
         }
         let bins = frequencies_hz.iter().cycle();
-        out.extend(phat.iter().zip(bins).map(|(x, f)| if self.holds(*f) { *x } else { Complex32::default() }));
+        out.extend(rows.iter().zip(bins).map(|(x, f)| if self.holds(*f) { *x } else { T::default() }));
     }
 }
 

@@ -156,6 +156,10 @@ pub struct LiftedConfig {
     /// memory; 0 for a network without votes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub votes: usize,
+    /// NL, learned bands of the level differences between the capsules; with them the evidence of a bin also says how sharply it votes,
+    /// and how much of its vote goes by its levels. 0 for a network that hears phases alone; others have evidence and votes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub levels: usize,
 }
 
 fn is_zero(x: &usize) -> bool {
@@ -214,6 +218,11 @@ impl LiftedConfig {
         if self.votes > 0 { self.votes + 2 * self.memory_s.len() } else { 0 }
     }
 
+    /// Features of each direction that the level differences give: bands, and what is remembered.
+    pub(crate) fn of_levels(&self) -> usize {
+        if self.levels > 0 { self.levels + self.memory_s.len() } else { 0 }
+    }
+
     fn check(&self) -> Result<(), String> {
         within([
             ("bins", self.bins, 4096),
@@ -233,12 +242,18 @@ impl LiftedConfig {
                 self.quadrature
             ));
         }
+        if self.levels > 0 && (self.votes == 0 || self.evidence == 0) {
+            return Err(format!("levels: expected 0 without evidence and votes, found {}", self.levels));
+        }
         if let Some(found) = self.memory_s.iter().find(|s| !(0.01..=60.0).contains(*s)) {
             return Err(format!("memory_s: expected 0.01 to 60 s, found {found}"));
         }
-        for (name, value, most) in
-            [("evidence", self.evidence, 1024), ("order", self.order, 40), ("votes", self.votes, 256)]
-        {
+        for (name, value, most) in [
+            ("evidence", self.evidence, 1024),
+            ("order", self.order, 40),
+            ("votes", self.votes, 256),
+            ("levels", self.levels, 256),
+        ] {
             if value > most {
                 return Err(format!("{name}: expected 0 to {most}, found {value}"));
             }

@@ -8,12 +8,12 @@
 //!
 //! Layout of activations: `[Q, 1, T, H]`, so that spherical transforms are one matrix product.
 
+mod features;
 pub mod streaming;
 mod votes;
 
 use candle_core::{D, Device, IndexOp, Result, Tensor};
 use candle_nn::VarBuilder;
-use pulp::Arch;
 use spherescope_dsp::harmonics::{Harmonics, degrees, harmonics_len};
 use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{Direction, Grid, MicArray};
@@ -22,11 +22,12 @@ use crate::config::LiftedConfig;
 use crate::evidence::{EvidenceSetup, EvidenceState, FEATURES, FRAME_FEATURES, Response};
 use crate::layers::{Gru, LayerNorm, Linear};
 use crate::network::Spectra;
-use crate::ops::{BlockParameters, BlockSphere, elu, leaky_average, matmul, mix, spherical_block, with_slopes};
+use crate::ops::{BlockParameters, BlockSphere, elu, matmul, mix, spherical_block, with_slopes};
 use crate::parameter::{Begin, Parameter};
-use votes::{Follow, VoteState};
+use features::BinByBin;
+use votes::VoteState;
 
-/// Factor on the steered response before the input layer.
+/// Factor on the steered response, and on the slopes of the levels, before the input layer.
 const RESPONSE_GAIN: f64 = 4.0;
 
 /// An array as the network sees it: steering vectors onto the quadrature, and how the array extends along and across each direction.
@@ -48,6 +49,8 @@ pub struct LiftedState {
     hidden: Vec<Vec<f32>>,
     /// Leaky averages of the weighed steered response and of the weights, `[Q + 1]` for each time constant.
     memory: Vec<Vec<f32>>,
+    /// The same of the slopes of the levels, `[3 + 1]` for each time constant.
+    level_memory: Vec<Vec<f32>>,
     votes: VoteState,
     evidence: EvidenceState,
     scratch: SteeredScratch,
@@ -72,8 +75,14 @@ pub struct Lifted {
     mean: Tensor,
     /// Mixing weights of the votes' bands, `[NV, K]`.
     votes: Option<Tensor>,
+    /// Mixing weights of the level slopes' bands, `[NL, K]`.
+    levels: Option<Tensor>,
+    /// Unit vectors of the quadrature, `[3, Q]`.
+    units: Tensor,
     /// The weight of a bin from its evidence.
     evidence: Option<[Linear; 2]>,
+    /// How sharply a bin votes, and how much by its levels, from what its evidence says.
+    vote_exponents: Option<Linear>,
     input: Linear,
     blocks: Vec<SphericalBlock>,
     outputs: Vec<Output>,
@@ -110,6 +119,12 @@ impl Lifted {
             0 => None,
             votes => Some(mixing(vb.get((bins, votes), "votes")?)?),
         };
+        let levels = match config.levels {
+            0 => None,
+            levels => Some((mixing(vb.get((bins, levels), "levels")?)? * RESPONSE_GAIN)?),
+        };
+        let units = |axis: usize| grid.directions().iter().map(move |d| d.unit()[axis] as f32);
+        let units = Tensor::from_iter((0..3).flat_map(units), device)?.reshape((3, quadrature))?;
         let mean = Tensor::full(1.0 / bins as f32, (1, bins), device)?;
         let frequencies = vb.get(bins, "frequencies_hz")?;
         let frequencies_hz = frequencies.to_vec1::<f32>()?;
@@ -131,6 +146,12 @@ impl Lifted {
             bands: (bands_t * RESPONSE_GAIN)?,
             mean: (mean * RESPONSE_GAIN)?,
             votes,
+            levels,
+            units,
+            vote_exponents: match config.levels {
+                0 => None,
+                _ => Some(Linear::load(config.evidence, 2, &vb.pp("evidence.votes"))?),
+            },
             evidence: match config.evidence {
                 0 => None,
                 hidden => {
@@ -221,6 +242,7 @@ impl Lifted {
         LiftedState {
             hidden: vec![vec![0.0; self.config.quadrature * self.config.channels]; self.config.blocks],
             memory: vec![vec![0.0; self.config.quadrature + 1]; self.config.memory_s.len()],
+            level_memory: vec![vec![0.0; 3 + 1]; if self.levels.is_some() { self.config.memory_s.len() } else { 0 }],
             votes: VoteState::new(self.config.memory_s.len(), self.config.quadrature),
             evidence: EvidenceState::default(),
             scratch: SteeredScratch::default(),
@@ -233,30 +255,32 @@ impl Lifted {
     /// When the spectra do not fit the array, or of candle.
     pub fn encode_audio(&self, array: &LiftedArray, spectra: &Spectra<'_>, state: &mut LiftedState) -> Result<Tensor> {
         let (q, k, t) = (self.config.quadrature, self.config.bins, spectra.frames);
-        let expected = [t * array.steering.capsules() * k, t * k];
-        if [spectra.phat.len(), spectra.power.len()] != expected {
-            candle_core::bail!(
-                "expected {expected:?} spectral values and powers for {t} frames, found {} and {}",
-                spectra.phat.len(),
-                spectra.power.len()
-            );
-        }
+        spectra.check(array.steering.capsules(), k).map_err(candle_core::Error::msg)?;
         let mut steered = Vec::with_capacity(k * t * q);
         array.steering.respond(spectra.phat, t, &mut state.scratch, |_, response| steered.extend_from_slice(response));
         let responses: Vec<Response> = steered.chunks_exact(q).map(Response::of).collect();
-        let (weights, of_frames) = match &self.evidence {
-            None => (None, None),
+        let (weights, exponents, of_frames) = match &self.evidence {
+            None => (None, None, None),
             Some([hidden, out]) => {
                 let (mut features, mut of_frames) = (Vec::new(), Vec::new());
                 let into = [&mut features, &mut of_frames];
                 state.evidence.follow(&array.evidence, spectra.power, &responses, self.hop_s, into);
                 let features = Tensor::from_vec(features, (k * t, FEATURES), &Device::Cpu)?;
-                let z = out.forward(&elu(&hidden.forward(&features)?)?)?.reshape(k * t)?;
+                let hidden = elu(&hidden.forward(&features)?)?;
+                let z = out.forward(&hidden)?.reshape(k * t)?;
                 let weights = (candle_nn::ops::sigmoid(&z)? * 2.0)?;
-                (Some(weights), Some(Tensor::from_vec(of_frames, (1, 1, t, FRAME_FEATURES), &Device::Cpu)?))
+                let exponents = match &self.vote_exponents {
+                    Some(linear) => Some(votes::exponents(&linear.forward(&hidden)?, array.sharpness)?),
+                    None => None,
+                };
+                let of_frames = Tensor::from_vec(of_frames, (1, 1, t, FRAME_FEATURES), &Device::Cpu)?;
+                (Some(weights), exponents, Some(of_frames))
             }
         };
-        let voted = self.vote(array, &steered, &responses, weights.as_ref(), [k, t, q], &mut state.votes)?;
+        let plain = Tensor::from_vec(steered, (k * t, q), &Device::Cpu)?;
+        let by_bin = BinByBin { steered: &plain, responses: &responses, level_slopes: spectra.level_slopes };
+        let voted = self.vote(array, by_bin, weights.as_ref(), exponents.as_ref(), [k, t, q], &mut state.votes)?;
+        let level = self.level(spectra.level_slopes, weights.as_ref(), [k, t, q], &mut state.level_memory)?;
         let steered = match (&array.beside, &spectra.beside) {
             (Some(steering), Some(beside)) => {
                 let [below, mut above] = [0, 1].map(|i| {
@@ -267,9 +291,9 @@ impl Lifted {
                 });
                 let scale = (0.5 / beside.step_hz) as f32;
                 above.iter_mut().zip(&below).for_each(|(a, b)| *a = (*a - b) * scale);
-                with_slopes(&self.frequencies, steered, above, &[k * t, q], t * q)?
+                with_slopes(&self.frequencies, plain.flatten_all()?.to_vec1()?, above, &[k * t, q], t * q)?
             }
-            _ => Tensor::from_vec(steered, (k * t, q), &Device::Cpu)?,
+            _ => plain,
         };
         let even = Tensor::ones(k * t, steered.dtype(), steered.device())?;
         let mean = mix(&steered, &self.mean, &even)?;
@@ -284,7 +308,7 @@ impl Lifted {
         if let Some(of_frames) = of_frames {
             features.push(of_frames.broadcast_as((q, 1, t, FRAME_FEATURES))?);
         }
-        for feature in remembered.into_iter().chain(voted) {
+        for feature in remembered.into_iter().chain(voted).chain(level) {
             features.push(by_direction(feature)?);
         }
         let mut h = self.input.forward(&Tensor::cat(&features, D::Minus1)?)?;
@@ -292,77 +316,6 @@ impl Lifted {
             h = block.forward(&h, &self.sphere, hidden)?;
         }
         Ok(h)
-    }
-
-    /// Bands of the bins' votes `[NV, T·Q]`, then the shares of the frame and those remembered `[2 M, T·Q]`; see [`votes`]. The gradient
-    /// reaches the bins' weights through the bands; the shares count as given.
-    fn vote(
-        &self,
-        array: &LiftedArray,
-        steered: &[f32],
-        responses: &[Response],
-        weights: Option<&Tensor>,
-        [k, t, q]: [usize; 3],
-        state: &mut VoteState,
-    ) -> Result<Option<Tensor>> {
-        let Some(bands) = &self.votes else { return Ok(None) };
-        let keep: Vec<f32> = self.config.memory_s.iter().map(|time_s| (-self.hop_s / time_s).exp() as f32).collect();
-        let weight_values = match weights {
-            Some(w) => w.to_vec1()?,
-            None => vec![1.0; k * t],
-        };
-        let (mut votes, mut shares) = (vec![0.0; steered.len()], vec![0.0; 2 * keep.len() * t * q]);
-        Arch::new().dispatch(Follow {
-            quadrature: q,
-            steered,
-            responses,
-            weights: &weight_values,
-            sharpness: array.sharpness,
-            keep: &keep,
-            state,
-            votes: &mut votes,
-            shares: &mut shares,
-        });
-        let votes = Tensor::from_vec(votes, (k * t, q), &Device::Cpu)?;
-        let weights = match weights {
-            Some(w) => w.clone(),
-            None => Tensor::ones(k * t, votes.dtype(), votes.device())?,
-        };
-        let banded = votes::compressed(&mix(&votes, bands, &weights)?)?;
-        if keep.is_empty() {
-            return Ok(Some(banded));
-        }
-        let shares = Tensor::from_vec(shares, (2 * keep.len(), t * q), &Device::Cpu)?;
-        Ok(Some(Tensor::cat(&[banded, shares], 0)?))
-    }
-
-    /// What was heard before, for each time constant: the mean over bins and past frames of the steered response, each bin and frame as
-    /// heavy as its evidence, `[1, T·Q]`. `sums` `[T·Q]` are the weighed means over the bins of each frame.
-    fn remember(
-        &self,
-        sums: &Tensor,
-        weights: Option<&Tensor>,
-        [k, t, q]: [usize; 3],
-        memory: &mut [Vec<f32>],
-    ) -> Result<Vec<Tensor>> {
-        if memory.is_empty() {
-            return Ok(Vec::new());
-        }
-        let sums = sums.reshape((t, q))?;
-        let weight = match weights {
-            Some(w) => w.reshape((k, t))?.mean(0)?.reshape((t, 1))?,
-            None => Tensor::ones((t, 1), sums.dtype(), sums.device())?,
-        };
-        let both = Tensor::cat(&[&sums, &weight], 1)?;
-        let mut averages = Vec::with_capacity(memory.len());
-        for (past, time_s) in memory.iter_mut().zip(&self.config.memory_s) {
-            let keep = (-self.hop_s / time_s).exp() as f32;
-            let average = leaky_average(&both, keep, past)?;
-            *past = average.i(t - 1)?.to_vec1()?;
-            let (sums, weight) = (average.narrow(1, 0, q)?, average.narrow(1, q, 1)?);
-            averages.push(sums.broadcast_div(&(weight + 1e-6)?)?.reshape((1, t * q))?);
-        }
-        Ok(averages)
     }
 
     /// Audio-geometry representations `[T, S·J]` of one output, from [`Lifted::encode_audio`]'s activations.
@@ -388,11 +341,11 @@ impl Lifted {
     }
 }
 
-/// Features of each direction: bands, three of the geometry, the plain mean, those of the frame, memories, votes. What was invented last
-/// comes last, so that the weights of a network without it can be taken over.
+/// Features of each direction: bands, three of the geometry, the plain mean, those of the frame, memories, votes, levels. What was
+/// invented last comes last, so that the weights of a network without it can be taken over.
 fn inputs(config: &LiftedConfig) -> usize {
     let of_frames = if config.evidence > 0 { FRAME_FEATURES } else { 0 };
-    config.bands + 4 + of_frames + config.memory_s.len() + config.of_votes()
+    config.bands + 4 + of_frames + config.memory_s.len() + config.of_votes() + config.of_levels()
 }
 
 /// Every parameter of a lifted network and how it begins, in the order of the data flow; the bins' frequencies come last.
@@ -413,6 +366,9 @@ pub fn parameters(config: &LiftedConfig) -> Vec<Parameter> {
     if config.votes > 0 {
         all.push(Parameter::new("votes", &[k, config.votes], bells(config.votes)));
     }
+    if config.levels > 0 {
+        all.push(Parameter::new("levels", &[k, config.levels], bells(config.levels)));
+    }
     let linear = |all: &mut Vec<Parameter>, name: &str, inputs: usize, out: usize| {
         let bound = 1.0 / (inputs.max(1) as f32).sqrt();
         all.push(Parameter::new(format!("{name}.weight"), &[out, inputs], Begin::Uniform(bound)));
@@ -423,6 +379,11 @@ pub fn parameters(config: &LiftedConfig) -> Vec<Parameter> {
         // Every bin counts 1 until something is learned.
         all.push(Parameter::new("evidence.1.weight", &[1, evidence], Begin::Constant(0.0)));
         all.push(Parameter::new("evidence.1.bias", &[1], Begin::Constant(0.0)));
+        if config.levels > 0 {
+            // All bins vote as sharply as the array lets them, by phases alone.
+            all.push(Parameter::new("evidence.votes.weight", &[2, evidence], Begin::Constant(0.0)));
+            all.push(Parameter::new("evidence.votes.bias", &[2], Begin::Constant(0.0)));
+        }
     }
     linear(&mut all, "input", inputs(config), h);
     for i in 0..config.blocks {

@@ -186,6 +186,8 @@ struct Pending {
     phat: Vec<Complex32>,
     /// Power of each bin `[T][K]` flattened.
     power: Vec<f32>,
+    /// Slopes of the levels `[T][3][K]` flattened; for the network only.
+    level_slopes: Vec<f32>,
     /// Index, end in samples and level of each.
     frames: Vec<(u64, u64, f32)>,
 }
@@ -194,6 +196,7 @@ impl Pending {
     fn clear(&mut self) {
         self.phat.clear();
         self.power.clear();
+        self.level_slopes.clear();
         self.frames.clear();
     }
 }
@@ -353,7 +356,10 @@ impl Localizer {
             let bins = self.network.frequencies_hz();
             match settings.engine {
                 // The network weighs bins by what they hold: one without phases counts for nothing.
-                Engine::AggRl => settings.band.append_silenced(bins, frame.phat, &mut pending.phat),
+                Engine::AggRl => {
+                    settings.band.append_silenced(bins, frame.phat, &mut pending.phat);
+                    settings.band.append_silenced(bins, frame.level_slopes, &mut pending.level_slopes);
+                }
                 Engine::SrpPhat => settings.band.append_kept(bins, frame.phat, &mut pending.phat),
             }
             pending.power.extend_from_slice(frame.power);
@@ -422,7 +428,8 @@ impl EngineState {
         spectrum.clear();
         let result = match self {
             Self::AggRl { array, grid, state } => {
-                let spectra = Spectra { frames, phat: &pending.phat, power: &pending.power, beside: None };
+                let Pending { phat, power, level_slopes, .. } = &*pending;
+                let spectra = Spectra { frames, phat, power, level_slopes, beside: None };
                 network.logits(array, grid, &spectra, state, spectrum).map(|()| probabilities(spectrum))
             }
             Self::SrpPhat { steering, scratch, response } => {

@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use safetensors::SafeTensors;
 use spherescope_dsp::front_end::FrameTiming;
+use spherescope_dsp::levels::AXES as LEVEL_AXES;
 use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::{Grid, MicArray};
 
@@ -69,8 +70,25 @@ pub struct Spectra<'a> {
     pub phat: &'a [Complex32],
     /// Power of each bin, averaged over the capsules, `[T][K]` flattened.
     pub power: &'a [f32],
+    /// Slope of each bin's magnitudes over the array, `[T][3][K]` flattened ([`spherescope_dsp::levels`]).
+    pub level_slopes: &'a [f32],
     /// The same sound at frequencies beside the bins, for those who learn where the bins should be.
     pub beside: Option<Beside<'a>>,
+}
+
+impl Spectra<'_> {
+    /// Holds the lengths against those of C capsules and K bins; a sentence when they differ.
+    pub(crate) fn check(&self, capsules: usize, bins: usize) -> Result<(), String> {
+        let expected = [capsules, 1, LEVEL_AXES].map(|rows| rows * bins * self.frames);
+        let found = [self.phat.len(), self.power.len(), self.level_slopes.len()];
+        if found == expected {
+            return Ok(());
+        }
+        let frames = self.frames;
+        Err(format!(
+            "expected {expected:?} spectral values, powers and level slopes for {frames} frames, found {found:?}"
+        ))
+    }
 }
 
 /// The phase-transformed spectra of the same frames a step below and a step above every bin's frequency: their difference is the slope

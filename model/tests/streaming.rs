@@ -65,19 +65,27 @@ fn random_network(config: &Config, seed: u64) -> Vec<u8> {
     safetensors::serialize(views, Some(HashMap::from([(METADATA_KEY.to_owned(), text)]))).unwrap()
 }
 
+struct Sound {
+    phat: Vec<Complex32>,
+    power: Vec<f32>,
+    level_slopes: Vec<f32>,
+}
+
 /// Spectra that wander: each capsule's phases are its neighbours' and noise, levels rise and fall.
-fn sound(array: &MicArray, bins: usize, frames: usize, seed: u64) -> (Vec<Complex32>, Vec<f32>) {
+fn sound(array: &MicArray, bins: usize, frames: usize, seed: u64) -> Sound {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut phat = Vec::new();
     let mut power = Vec::new();
+    let mut level_slopes = Vec::new();
     for _ in 0..frames {
         let common: Vec<f32> = (0..bins).map(|_| rng.random_range(-3.0..3.0)).collect();
         for _ in array.active() {
             phat.extend(common.iter().map(|c| Complex32::from_polar(1.0, c + rng.random_range(-1.0f32..1.0))));
         }
         power.extend((0..bins).map(|_| 10f32.powf(rng.random_range(-5.0..3.0))));
+        level_slopes.extend((0..3 * bins).map(|_| rng.random_range(-0.8f32..0.8)));
     }
-    (phat, power)
+    Sound { phat, power, level_slopes }
 }
 
 /// Logits of the whole sound, cut into chunks of these lengths.
@@ -85,7 +93,7 @@ fn logits(
     network: &Network,
     array: &MicArray,
     grid: &Grid,
-    (phat, power): &(Vec<Complex32>, Vec<f32>),
+    Sound { phat, power, level_slopes }: &Sound,
     cuts: &[usize],
 ) -> Vec<f32> {
     let bins = network.frequencies_hz().len();
@@ -104,6 +112,7 @@ fn logits(
             frames,
             phat: &phat[at * per_frame..(at + frames) * per_frame],
             power: &power[at * bins..(at + frames) * bins],
+            level_slopes: &level_slopes[at * 3 * bins..(at + frames) * 3 * bins],
             beside: None,
         };
         network.logits(&encoded, &directions, &spectra, &mut state, &mut some).unwrap();
@@ -121,13 +130,15 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn live_sound_gets_what_the_definition_gives() {
-    let sizes: [(&str, Config); 8] = [
+    let sizes: [(&str, Config); 10] = [
         ("as shipped", config(|_| {})),
-        ("without evidence", config(|c| c.evidence = 0)),
+        ("without evidence", config(|c| (c.evidence, c.levels) = (0, 0))),
+        ("with levels", config(|c| c.levels = 5)),
+        ("with levels without memory", config(|c| (c.levels, c.memory_s) = (3, Vec::new()))),
         ("without memory", config(|c| c.memory_s.clear())),
-        ("without votes", config(|c| c.votes = 0)),
-        ("with votes", config(|c| c.votes = 12)),
-        ("with votes alone", config(|c| (c.votes, c.memory_s, c.evidence) = (3, Vec::new(), 0))),
+        ("without votes", config(|c| (c.votes, c.levels) = (0, 0))),
+        ("with votes", config(|c| (c.votes, c.levels) = (12, 0))),
+        ("with votes alone", config(|c| (c.votes, c.memory_s, c.evidence, c.levels) = (3, Vec::new(), 0, 0))),
         ("small", config(|c| (c.quadrature, c.channels, c.order, c.blocks, c.fields, c.bins) = (96, 16, 5, 1, 3, 40))),
         ("wide", config(|c| (c.quadrature, c.channels, c.order, c.bands, c.outputs) = (288, 48, 12, 5, 1))),
     ];
@@ -150,7 +161,7 @@ fn live_sound_gets_what_the_definition_gives() {
 
 #[test]
 fn sizes_that_do_not_suit_the_vectors_run_in_tensors() {
-    for sizes in [config(|c| c.channels = 24), config(|c| (c.quadrature, c.votes) = (250, 0))] {
+    for sizes in [config(|c| c.channels = 24), config(|c| (c.quadrature, c.votes, c.levels) = (250, 0, 0))] {
         let network = Network::from_bytes(&random_network(&sizes, 9)).unwrap();
         let array = presets::find("ring-6").unwrap().array;
         let sound = sound(&array, network.frequencies_hz().len(), 6, 3);
@@ -164,8 +175,8 @@ fn nothing_is_allocated_from_chunk_to_chunk() {
     let network = Network::from_bytes(SHIPPED_WEIGHTS).unwrap();
     let array = presets::find("zylia-zm-1").unwrap().array;
     let bins = network.frequencies_hz().len();
-    let (phat, power) = sound(&array, bins, 4, 1);
-    let spectra = Spectra { frames: 4, phat: &phat, power: &power, beside: None };
+    let Sound { phat, power, level_slopes } = sound(&array, bins, 4, 1);
+    let spectra = Spectra { frames: 4, phat: &phat, power: &power, level_slopes: &level_slopes, beside: None };
     let encoded = network.encode_array(&array, SPEED_OF_SOUND_M_S).unwrap();
     let grid = network.encode_grid(&Grid::fibonacci(2048).unwrap()).unwrap();
     let mut state = network.start().unwrap();
@@ -185,17 +196,19 @@ fn spectra_of_another_array_are_refused() {
     let network = Network::from_bytes(SHIPPED_WEIGHTS).unwrap();
     let bins = network.frequencies_hz().len();
     let [six, four] = ["ring-6", "a-format-tetrahedron"].map(|id| presets::find(id).unwrap().array);
-    let (phat, power) = sound(&four, bins, 2, 1);
+    let Sound { phat, power, level_slopes } = sound(&four, bins, 2, 1);
     let encoded = network.encode_array(&six, SPEED_OF_SOUND_M_S).unwrap();
     let grid = network.encode_grid(&Grid::fibonacci(64).unwrap()).unwrap();
     let (mut state, mut logits) = (network.start().unwrap(), vec![1.0]);
-    let spectra = Spectra { frames: 2, phat: &phat, power: &power, beside: None };
+    let spectra = Spectra { frames: 2, phat: &phat, power: &power, level_slopes: &level_slopes, beside: None };
     let error = network.logits(&encoded, &grid, &spectra, &mut state, &mut logits).unwrap_err().to_string();
-    let [of_six, of_four, powers] = [6, 4, 1].map(|rows| 2 * rows * bins);
-    let found = format!("found {of_four} and {powers}");
+    let [of_six, of_four, powers, slopes] = [6, 4, 1, 3].map(|rows| 2 * rows * bins);
+    let found = format!("found [{of_four}, {powers}, {slopes}]");
     assert_eq!(
         error,
-        format!("network: expected [{of_six}, {powers}] spectral values and powers for 2 frames, {found}")
+        format!(
+            "network: expected [{of_six}, {powers}, {slopes}] spectral values, powers and level slopes for 2 frames, {found}"
+        )
     );
     let tensors = Network::from_bytes(SHIPPED_WEIGHTS).unwrap().in_tensors();
     let error = tensors.logits(&encoded, &grid, &spectra, &mut state, &mut logits).unwrap_err().to_string();

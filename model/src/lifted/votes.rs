@@ -2,12 +2,15 @@
 //!
 //! A mean over bins blurs: two talkers share one frame's bins, each bin belongs to one of them, and the mean has both lobes at half their
 //! height. So every bin votes. Under a plane wave in noise the logarithm of the likelihood of a direction grows with the steered power,
-//! so a bin's likelihood is ℓ(q) = exp(γ (s(q) − max s)), γ = C − 1, and its vote is that likelihood scaled to a sum of one.
+//! so a bin's likelihood is ℓ(q) = exp(γ (s(q) − max s)), γ = C − 1, and its vote is that likelihood scaled to a sum of one. Where a
+//! network hears level differences too, ℓ(q) = exp(γ (s(q) − max s) + λ g·q), g the slope of the bin's levels
+//! ([`spherescope_dsp::levels`]), and γ and λ follow from the bin's evidence: one full of noise votes for nobody.
 //!
 //! Votes that also know what was heard before come from a recursive expectation–maximisation over the share π(q) that each direction
 //! has in the sound (after O. Schwartz and S. Gannot, "Speaker Tracking Using Recursive EM Algorithms", 2014): a bin's share of a
 //! direction is π(q) ℓ(q) / Σ π ℓ, and π is the leaky average of the shares over bins and frames, each bin as heavy as its evidence.
 
+use candle_core::{Result, Tensor};
 use pulp::{Simd, WithSimd};
 
 use super::streaming::kernels::{exp, vectors, vectors_mut};
@@ -15,6 +18,8 @@ use crate::evidence::Response;
 
 /// γ is never larger than this: beyond it, the nearest direction of the quadrature takes all.
 const SHARPEST: f32 = 8.0;
+/// λ is never larger than this, nor smaller than its negative.
+const MOST_OF_LEVELS: f64 = 4.0;
 /// Part of the prior that is the same for all directions, so that who begins to speak is heard.
 const OPEN: f32 = 0.2;
 /// How heavy the even prior is before any sound.
@@ -29,8 +34,21 @@ pub(super) fn sharpness(capsules: usize) -> f32 {
     (capsules.saturating_sub(1) as f32).clamp(1.0, SHARPEST)
 }
 
+/// γ = γ_array 2σ(z_0) and λ = 4 (2σ(z_1) − 1) of each bin and frame from what its evidence says, z `[K·T, 2]`.
+pub(super) fn exponents(z: &Tensor, sharpness: f32) -> Result<Tensor> {
+    let most = [f64::from(sharpness), MOST_OF_LEVELS].map(|x| x as f32);
+    let of = |values: [f32; 2]| Tensor::new(&values, z.device());
+    candle_nn::ops::sigmoid(z)?.broadcast_mul(&of(most.map(|x| 2.0 * x))?)?.broadcast_sub(&of([0.0, most[1]])?)
+}
+
+/// The same for one bin.
+pub(super) fn exponents_of([sharp, level]: [f32; 2], sharpness: f32) -> [f32; 2] {
+    let twice = |z: f32| 2.0 / (1.0 + (-z).exp());
+    [sharpness * twice(sharp), MOST_OF_LEVELS as f32 * (twice(level) - 1.0)]
+}
+
 /// 0.3 √(x + 0.01): brings shares, 1 where all directions have the same, into the range of the other features.
-pub(super) fn compressed(x: &candle_core::Tensor) -> candle_core::Result<candle_core::Tensor> {
+pub(super) fn compressed(x: &Tensor) -> Result<Tensor> {
     (x + f64::from(ROOT_FLOOR))?.sqrt()? * f64::from(ROOT_GAIN)
 }
 
@@ -64,18 +82,31 @@ impl VoteState {
     }
 }
 
-/// Everything that [`follow`] reads and writes. T and K follow from the lengths.
+/// What a vote by levels needs.
+#[derive(Clone, Copy)]
+pub(super) struct ByLevel<'a> {
+    /// Slopes of the levels, `[T][3][K]`.
+    pub(super) slopes: &'a [f32],
+    /// Unit vectors of the quadrature, `[3][Q]`.
+    pub(super) units: &'a [f32],
+}
+
+/// Everything that [`follow`] reads and writes. K follows from the lengths.
 pub(super) struct Follow<'a> {
     /// Q.
     pub(super) quadrature: usize,
+    /// T.
+    pub(super) frames: usize,
     /// Steered response, `[K][T][Q]`.
     pub(super) steered: &'a [f32],
     /// Its maxima, `[K][T]`.
     pub(super) responses: &'a [Response],
     /// Weight of each bin in each frame, `[K][T]`.
     pub(super) weights: &'a [f32],
-    /// γ.
-    pub(super) sharpness: f32,
+    /// γ and λ, `[K][T][2]`.
+    pub(super) exponents: &'a [f32],
+    /// None where λ is 0 throughout.
+    pub(super) by_level: Option<ByLevel<'a>>,
     /// Decay of each memory from frame to frame, `[M]`.
     pub(super) keep: &'a [f32],
     /// The memories.
@@ -98,14 +129,36 @@ impl WithSimd for Follow<'_> {
 /// Takes the votes of all bins and frames.
 #[inline(always)]
 pub(super) fn follow<S: Simd>(simd: S, all: Follow<'_>) {
-    let Follow { quadrature: q, steered, responses, weights, sharpness, keep, state, votes, shares } = all;
-    let sharp = simd.splat_f32s(sharpness);
-    for ((votes, steered), response) in votes.chunks_exact_mut(q).zip(steered.chunks_exact(q)).zip(responses) {
-        let most = simd.splat_f32s(response.most);
+    let Follow { quadrature: q, frames, steered, responses, weights, exponents, by_level, keep, state, votes, shares } =
+        all;
+    let bins = weights.len() / frames.max(1);
+    let cells = votes.chunks_exact_mut(q).zip(steered.chunks_exact(q)).zip(responses).zip(exponents.chunks_exact(2));
+    for (cell, (((votes, steered), response), exponents)) in cells.enumerate() {
+        let (sharp, most) = (simd.splat_f32s(exponents[0]), simd.splat_f32s(response.most));
         let mut sum = simd.splat_f32s(0.0);
-        for (vote, s) in vectors_mut::<S>(votes).iter_mut().zip(vectors::<S>(steered)) {
-            *vote = exp(simd, simd.mul_f32s(sharp, simd.sub_f32s(*s, most)));
-            sum = simd.add_f32s(sum, *vote);
+        match by_level {
+            None => {
+                for (vote, s) in vectors_mut::<S>(votes).iter_mut().zip(vectors::<S>(steered)) {
+                    *vote = exp(simd, simd.mul_f32s(sharp, simd.sub_f32s(*s, most)));
+                    sum = simd.add_f32s(sum, *vote);
+                }
+            }
+            Some(ByLevel { slopes, units }) => {
+                let (bin, frame) = (cell / frames, cell % frames);
+                let [x, y, z] =
+                    [0, 1, 2].map(|axis| simd.splat_f32s(exponents[1] * slopes[(3 * frame + axis) * bins + bin]));
+                let (of_x, rest) = units.split_at(q);
+                let (of_y, of_z) = rest.split_at(q);
+                let units = vectors::<S>(of_x).iter().zip(vectors::<S>(of_y)).zip(vectors::<S>(of_z));
+                for ((vote, s), ((of_x, of_y), of_z)) in
+                    vectors_mut::<S>(votes).iter_mut().zip(vectors::<S>(steered)).zip(units)
+                {
+                    let by_level =
+                        simd.mul_add_e_f32s(x, *of_x, simd.mul_add_e_f32s(y, *of_y, simd.mul_f32s(z, *of_z)));
+                    *vote = exp(simd, simd.mul_add_e_f32s(sharp, simd.sub_f32s(*s, most), by_level));
+                    sum = simd.add_f32s(sum, *vote);
+                }
+            }
         }
         // Of the largest of them, 1, is left at least.
         let scale = simd.splat_f32s(q as f32 / simd.reduce_sum_f32s(sum).max(f32::MIN_POSITIVE));
@@ -114,7 +167,6 @@ pub(super) fn follow<S: Simd>(simd: S, all: Follow<'_>) {
         }
     }
     let memories = keep.len();
-    let frames = shares.len() / (2 * memories * q).max(1);
     let VoteState { shares: remembered, prior, sum } = state;
     for t in 0..frames {
         let weight: f32 = weights[t..].iter().step_by(frames).sum();
@@ -137,7 +189,7 @@ pub(super) fn follow<S: Simd>(simd: S, all: Follow<'_>) {
                 }
             }
             // Shares of the frame, and what is remembered with them.
-            let bins = (weights.len() / frames.max(1)).max(1) as f32;
+            let bins = bins.max(1) as f32;
             *past_weight = keep * *past_weight + (1.0 - keep) * weight / bins;
             let (of_frames, of_memories) = shares.split_at_mut(memories * frames * q);
             let at = (m * frames + t) * q;
@@ -188,8 +240,10 @@ mod tests {
             quadrature: Q,
             steered: &steered,
             responses: &responses,
+            frames,
             weights: &vec![1.0; bins * frames],
-            sharpness: 7.0,
+            exponents: &[7.0, 0.0].repeat(bins * frames),
+            by_level: None,
             keep: &[0.5, 0.9],
             state,
             votes: &mut votes,
@@ -230,8 +284,10 @@ mod tests {
                 quadrature: Q,
                 steered: &[-0.2; Q],
                 responses: &[Response::of(&[-0.2; Q])],
+                frames: 1,
                 weights: &[0.0],
-                sharpness: sharpness(6),
+                exponents: &[sharpness(6), 0.0],
+                by_level: None,
                 keep: &[0.9],
                 state: &mut state,
                 votes: &mut votes,

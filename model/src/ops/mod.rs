@@ -10,6 +10,7 @@ mod norms;
 mod recurrent;
 #[cfg(test)]
 mod tests;
+mod votes;
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
@@ -19,6 +20,7 @@ use attention::Attention;
 pub(crate) use block::{BlockParameters, BlockSphere, spherical_block};
 use norms::{BatchNorm, LayerNorm, column_moments};
 use recurrent::Gru;
+pub(crate) use votes::{Votes, with_exponents};
 
 const LAYER_NORM_EPS: f32 = 1e-5;
 
@@ -145,7 +147,7 @@ fn of_cpu<'a>(name: &str, storage: &'a CpuStorage, at: &Layout) -> Result<&'a [f
 }
 
 /// Runs `f` on the values of a tensor, row by row as they are shaped.
-fn with_values<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+pub(crate) fn with_values<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
     let x = x.contiguous()?;
     let (storage, layout) = x.storage_and_layout();
     match &*storage {

@@ -249,3 +249,22 @@ fn the_exponential_is_exact_to_single_precision() {
     }
     assert!(tanh(1e9) == 1.0 && tanh(-1e9) == -1.0 && sigmoid(0.0) == 0.5);
 }
+
+#[test]
+fn votes_and_their_gradients_are_the_composites() {
+    let (cells, q) = (5, 32);
+    let exponents = var(&[cells, 2]);
+    let steered = Tensor::randn(0f32, 1f32, (cells, q), &Device::Cpu).unwrap();
+    let slopes = Tensor::randn(0f32, 1f32, (cells, 3), &Device::Cpu).unwrap();
+    let units = Tensor::randn(0f32, 1f32, (3, q), &Device::Cpu).unwrap();
+    let part = |i: usize| exponents.narrow(1, i, 1).unwrap();
+    let log = (part(0).broadcast_mul(&steered).unwrap()
+        + part(1).broadcast_mul(&slopes.matmul(&units).unwrap()).unwrap())
+    .unwrap();
+    let theirs = (candle_nn::ops::softmax(&log, 1).unwrap() * q as f64).unwrap();
+    let flat = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let votes = |votes: Vec<f32>| Votes { votes, steered: steered.clone(), slopes: flat(&slopes), units: flat(&units) };
+    let ours = with_exponents(&exponents, votes(flat(&theirs))).unwrap();
+    assert!(compare(&ours, &theirs, &[&exponents]) < 1e-3);
+    assert!(with_exponents(&exponents, votes(vec![1.0; 3])).is_err());
+}

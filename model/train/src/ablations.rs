@@ -116,6 +116,7 @@ fn lifted() -> LiftedConfig {
         bin_map: BinMap::Logit,
         memory_s: vec![0.12, 0.4, 1.5],
         votes: 0,
+        levels: 0,
     }
 }
 

@@ -1,14 +1,14 @@
-//! From spectra to logits, a few frames at a time.
+//! From spectra to logits, a few frames at a time; [`super::hear`] has the way to the input layer.
 
 use pulp::{Arch, Simd, WithSimd};
+use spherescope_dsp::levels::AXES;
 use spherescope_dsp::nudft::Complex32;
 
-use super::super::votes::{Follow, compress, follow};
 use super::kernels::{
     Elements, LANES, Rows, Target, elu, layer_norm, padded, product, sigmoid, tanh, vectors, vectors_mut,
 };
 use super::{Block, PANEL, Stream, Streaming, StreamingArray, StreamingGrid};
-use crate::evidence::{FEATURES, FRAME_FEATURES, Response};
+use crate::evidence::{FRAME_FEATURES, Response};
 use crate::network::Spectra;
 
 /// Frames that are computed together: more would not stay in the caches.
@@ -20,47 +20,49 @@ const TILE: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
     /// Steered response, `[K][T][Q]`.
-    steered: Vec<f32>,
+    pub(super) steered: Vec<f32>,
     /// Largest value and mean square of each response, `[K][T]`.
-    responses: Vec<Response>,
+    pub(super) responses: Vec<Response>,
     /// Weight of each bin, `[K][T]`.
-    weights: Vec<f32>,
+    pub(super) weights: Vec<f32>,
+    /// γ and λ of its votes, `[K][T][2]`.
+    pub(super) exponents: Vec<f32>,
     /// Votes of each bin, `[K][T][Q]`.
-    votes: Vec<f32>,
-    features: Vec<f32>,
-    of_frames: Vec<f32>,
-    hidden: Vec<f32>,
-    /// What reaches the input layer for each direction, `[NB + 1 + M + NV + 2 M][T][Q]`.
-    inputs: Vec<f32>,
+    pub(super) votes: Vec<f32>,
+    pub(super) features: Vec<f32>,
+    pub(super) of_frames: Vec<f32>,
+    pub(super) hidden: Vec<f32>,
+    /// What reaches the input layer for each direction, `[NB + 1 + M + NV + 2 M + NL + M][T][Q]`.
+    pub(super) inputs: Vec<f32>,
     /// Weighed response, mean over the bins, `[T][Q]`.
-    sums: Vec<f32>,
+    pub(super) sums: Vec<f32>,
     /// Phases of one bin, `[C][frames]`.
-    phases: Vec<[f32; 2]>,
+    pub(super) phases: Vec<[f32; 2]>,
     /// Mixing matrix of one frame, `[NB + 2][K]`, and what it gives, `[NB + 2][Q]`.
-    weighed: Vec<f32>,
-    mixed: Vec<f32>,
+    pub(super) weighed: Vec<f32>,
+    pub(super) mixed: Vec<f32>,
     /// Activations `[Q][T][H]`, their norms, and what the zonal convolution makes of them.
-    x: Vec<f32>,
-    u: Vec<f32>,
-    zonal: Vec<f32>,
+    pub(super) x: Vec<f32>,
+    pub(super) u: Vec<f32>,
+    pub(super) zonal: Vec<f32>,
     /// Sums and differences of opposite directions, `[2][Q/2][T][H]`.
-    halves: Vec<f32>,
+    pub(super) halves: Vec<f32>,
     /// Spherical spectrum, `[columns][T][H]`.
-    spectrum: Vec<f32>,
+    pub(super) spectrum: Vec<f32>,
     /// Means, maxima and what the context makes of them, `[T][2H]` and `[T][H]`.
-    summary: Vec<f32>,
-    context: Vec<f32>,
-    tile: Vec<f32>,
+    pub(super) summary: Vec<f32>,
+    pub(super) context: Vec<f32>,
+    pub(super) tile: Vec<f32>,
     /// Outputs of each direction `[Q][T][J, padded]`, their harmonics `[J][columns]`, and the sums over the fields `[T][S]`.
-    local: Vec<f32>,
-    latent: Vec<f32>,
-    point: Vec<f32>,
+    pub(super) local: Vec<f32>,
+    pub(super) latent: Vec<f32>,
+    pub(super) point: Vec<f32>,
     /// `[T][D, in whole panels]`.
-    logits: Vec<f32>,
+    pub(super) logits: Vec<f32>,
 }
 
 /// A slice of `len` values of a buffer that only grows.
-fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub(super) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }
@@ -80,36 +82,30 @@ impl Streaming {
         stream: &mut Stream,
         logits: &mut Vec<f32>,
     ) -> Result<(), String> {
-        let per_frame = [array.steering.capsules() * self.sizes.bins, self.sizes.bins];
-        let expected = per_frame.map(|n| n * spectra.frames);
-        if [spectra.phat.len(), spectra.power.len()] != expected {
-            return Err(format!(
-                "expected {expected:?} spectral values and powers for {} frames, found {} and {}",
-                spectra.frames,
-                spectra.phat.len(),
-                spectra.power.len()
-            ));
-        }
+        let bins = self.sizes.bins;
+        spectra.check(array.steering.capsules(), bins)?;
         let arch = Arch::new();
-        let chunks = spectra.phat.chunks(FRAMES * per_frame[0]).zip(spectra.power.chunks(FRAMES * per_frame[1]));
-        for (phat, power) in chunks {
-            let frames = power.len() / per_frame[1];
-            arch.dispatch(Chunk { network: self, array, grid, phat, power, frames, stream, logits });
+        let chunks = spectra.phat.chunks(FRAMES * array.steering.capsules() * bins);
+        let chunks = chunks.zip(spectra.power.chunks(FRAMES * bins));
+        for ((phat, power), level_slopes) in chunks.zip(spectra.level_slopes.chunks(FRAMES * AXES * bins)) {
+            let frames = power.len() / bins;
+            arch.dispatch(Chunk { network: self, array, grid, phat, power, level_slopes, frames, stream, logits });
         }
         Ok(())
     }
 }
 
 /// A few frames on their way through the network.
-struct Chunk<'a> {
-    network: &'a Streaming,
-    array: &'a StreamingArray,
-    grid: &'a StreamingGrid,
-    phat: &'a [Complex32],
-    power: &'a [f32],
-    frames: usize,
-    stream: &'a mut Stream,
-    logits: &'a mut Vec<f32>,
+pub(super) struct Chunk<'a> {
+    pub(super) network: &'a Streaming,
+    pub(super) array: &'a StreamingArray,
+    pub(super) grid: &'a StreamingGrid,
+    pub(super) phat: &'a [Complex32],
+    pub(super) power: &'a [f32],
+    pub(super) level_slopes: &'a [f32],
+    pub(super) frames: usize,
+    pub(super) stream: &'a mut Stream,
+    pub(super) logits: &'a mut Vec<f32>,
 }
 
 impl WithSimd for Chunk<'_> {
@@ -120,6 +116,7 @@ impl WithSimd for Chunk<'_> {
         self.lift(simd);
         self.weigh(simd);
         self.vote(simd);
+        self.level(simd);
         self.mix(simd);
         self.remember();
         self.enter(simd);
@@ -132,141 +129,6 @@ impl WithSimd for Chunk<'_> {
 }
 
 impl Chunk<'_> {
-    /// The steered response on the quadrature, and what the evidence wants to know of it.
-    #[inline(always)]
-    fn lift<S: Simd>(&mut self, simd: S) {
-        let (bins, q, t) = (self.network.sizes.bins, self.network.sizes.quadrature, self.frames);
-        let Scratch { steered, responses, phases, .. } = &mut self.stream.scratch;
-        let steered = grown(steered, bins * t * q);
-        responses.clear();
-        for (bin, steered) in steered.chunks_exact_mut(t * q).enumerate() {
-            self.array.steering.respond(simd, bin, self.phat, phases, steered);
-            for response in steered.chunks_exact(q) {
-                responses.push(summary(simd, response));
-            }
-        }
-    }
-
-    /// The weight of each bin in each frame.
-    #[inline(always)]
-    fn weigh<S: Simd>(&mut self, simd: S) {
-        let (bins, t) = (self.network.sizes.bins, self.frames);
-        let Stream { evidence: state, scratch, .. } = &mut *self.stream;
-        let Scratch { responses, weights, features, of_frames, hidden, .. } = scratch;
-        weights.clear();
-        let Some(evidence) = &self.network.evidence else {
-            weights.resize(bins * t, 1.0);
-            return;
-        };
-        state.follow(&self.array.evidence, self.power, responses, self.network.hop_s, [features, of_frames]);
-        let width = evidence.hidden.bias.len();
-        let hidden = grown(hidden, bins * t * width);
-        hidden.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(&evidence.hidden.bias));
-        product(
-            simd,
-            Target { values: hidden, row: width, add: true },
-            [bins * t, FEATURES, width],
-            Elements { values: features, row: FEATURES, column: 1 },
-            Rows { values: &evidence.hidden.weight, row: width },
-        );
-        elu(simd, hidden);
-        weights.extend(hidden.chunks_exact(width).map(|row| {
-            let z = row.iter().zip(&evidence.out).fold(evidence.out_bias, |sum, (h, w)| sum + h * w);
-            2.0 / (1.0 + (-z).exp())
-        }));
-    }
-
-    /// What the bins say one by one.
-    #[inline(always)]
-    fn vote<S: Simd>(&mut self, simd: S) {
-        let sizes = self.network.sizes;
-        if sizes.votes == 0 {
-            return;
-        }
-        let (bins, q, cells) = (sizes.bins, sizes.quadrature, self.frames * sizes.quadrature);
-        let Stream { votes: state, scratch, .. } = &mut *self.stream;
-        let Scratch { steered, responses, weights, votes, inputs, .. } = scratch;
-        let votes = grown(votes, bins * cells);
-        let features = &mut grown(inputs, sizes.by_direction() * cells)[(sizes.bands + 1 + sizes.memories) * cells..];
-        let (bands, shares) = features.split_at_mut(sizes.votes * cells);
-        follow(
-            simd,
-            Follow {
-                quadrature: q,
-                steered: &steered[..bins * cells],
-                responses,
-                weights,
-                sharpness: self.array.sharpness,
-                keep: &self.network.keep,
-                state,
-                votes,
-                shares,
-            },
-        );
-        weigh_rows(simd, votes, weights, q);
-        let mixing = Elements { values: &self.network.vote_mixing, row: bins, column: 1 };
-        let into = Target { values: bands, row: cells, add: false };
-        product(simd, into, [sizes.votes, bins, cells], mixing, Rows { values: votes, row: cells });
-        compress(simd, bands);
-    }
-
-    /// Bands and means over the bins: the weights of the bins go into the matrix, so that the responses are read once.
-    #[inline(always)]
-    fn mix<S: Simd>(&mut self, simd: S) {
-        let sizes = self.network.sizes;
-        let (bins, bands, q, t) = (sizes.bins, sizes.bands, sizes.quadrature, self.frames);
-        let cells = t * q;
-        let mixing = &self.network.mixing;
-        let Scratch { steered, weights, inputs, sums, mixed, weighed, .. } = &mut self.stream.scratch;
-        let inputs = grown(inputs, sizes.by_direction() * cells);
-        let sums = grown(sums, cells);
-        // Bands and mean of the weighed responses, then the mean of the plain ones.
-        let rows = bands + 2;
-        let mixed = grown(mixed, rows * q);
-        let weighed = grown(weighed, rows * bins);
-        for frame in 0..t {
-            for (to, from) in weighed.chunks_exact_mut(bins).zip(mixing.chunks_exact(bins)) {
-                for (k, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                    *to = from * weights[k * t + frame];
-                }
-            }
-            weighed[(bands + 1) * bins..].copy_from_slice(&mixing[bands * bins..]);
-            let into = Target { values: mixed, row: q, add: false };
-            let factors = Elements { values: weighed, row: bins, column: 1 };
-            product(simd, into, [rows, bins, q], factors, Rows { values: &steered[frame * q..], row: cells });
-            let at = frame * q..(frame + 1) * q;
-            for (band, row) in mixed.chunks_exact(q).enumerate() {
-                match band {
-                    b if b < bands => inputs[b * cells..][at.clone()].copy_from_slice(row),
-                    b if b == bands => sums[at.clone()].copy_from_slice(row),
-                    _ => inputs[bands * cells..][at.clone()].copy_from_slice(row),
-                }
-            }
-        }
-    }
-
-    /// What was heard before, for each time constant.
-    #[inline(always)]
-    fn remember(&mut self) {
-        let sizes = self.network.sizes;
-        let (bins, q, t) = (sizes.bins, sizes.quadrature, self.frames);
-        let Stream { memory, scratch, .. } = &mut *self.stream;
-        let Scratch { weights, inputs, sums, .. } = scratch;
-        let rows = inputs[(sizes.bands + 1) * t * q..].chunks_exact_mut(t * q);
-        for ((past, keep), row) in memory.iter_mut().zip(&self.network.keep).zip(rows) {
-            let Some((past_weight, past)) = past.split_last_mut() else { continue };
-            for (frame, (row, sums)) in row.chunks_exact_mut(q).zip(sums.chunks_exact(q)).enumerate() {
-                let weight = weights[frame..].iter().step_by(t).sum::<f32>() / bins as f32;
-                *past_weight = keep * *past_weight + (1.0 - keep) * weight;
-                let per = (*past_weight + 1e-6).recip();
-                for ((out, past), sum) in row.iter_mut().zip(past.iter_mut()).zip(sums) {
-                    *past = keep * *past + (1.0 - keep) * sum;
-                    *out = *past * per;
-                }
-            }
-        }
-    }
-
     /// The input layer: features to channels.
     #[inline(always)]
     fn enter<S: Simd>(&mut self, simd: S) {
@@ -564,17 +426,6 @@ impl Chunk<'_> {
     }
 }
 
-/// Largest value and mean square.
-#[inline(always)]
-fn summary<S: Simd>(simd: S, response: &[f32]) -> Response {
-    let (mut most, mut squares) = (simd.splat_f32s(-1.0), simd.splat_f32s(0.0));
-    for x in vectors::<S>(response) {
-        most = simd.max_f32s(most, *x);
-        squares = simd.mul_add_e_f32s(*x, *x, squares);
-    }
-    Response { most: simd.reduce_max_f32s(most), mean_square: simd.reduce_sum_f32s(squares) / response.len() as f32 }
-}
-
 /// Logits to probabilities, 1 / (1 + e^−x), in place.
 pub(crate) fn probabilities(logits: &mut [f32]) {
     struct Sigmoid<'a>(&'a mut [f32]);
@@ -593,15 +444,4 @@ pub(crate) fn probabilities(logits: &mut [f32]) {
         }
     }
     Arch::new().dispatch(Sigmoid(logits));
-}
-
-/// Each row of `width` values times its weight.
-#[inline(always)]
-fn weigh_rows<S: Simd>(simd: S, rows: &mut [f32], weights: &[f32], width: usize) {
-    for (row, weight) in rows.chunks_exact_mut(width).zip(weights) {
-        let weight = simd.splat_f32s(*weight);
-        for x in vectors_mut::<S>(row) {
-            *x = simd.mul_f32s(*x, weight);
-        }
-    }
 }

@@ -10,6 +10,7 @@
 //!   first, whatever the direction, and then takes S numbers for each direction.
 
 mod forward;
+mod hear;
 pub(super) mod kernels;
 
 use candle_core::{Result, Tensor};
@@ -43,6 +44,10 @@ pub struct Streaming {
     mixing: Vec<f32>,
     /// Bands of the votes, `[NV][K]`.
     vote_mixing: Vec<f32>,
+    /// Bands of the levels' slopes, then the plain mean, `[NL + 1][K]`; empty without levels.
+    level_mixing: Vec<f32>,
+    /// Unit vectors of the quadrature, `[3][Q]`.
+    units: Vec<f32>,
     evidence: Option<Evidence>,
     /// Decay of each memory from frame to frame.
     keep: Vec<f32>,
@@ -68,6 +73,10 @@ struct Sizes {
     votes: usize,
     /// Features of each direction that the votes give.
     of_votes: usize,
+    /// NL, bands of the levels' slopes.
+    levels: usize,
+    /// Features of each direction that the levels give.
+    of_levels: usize,
     /// J.
     fields: usize,
     /// Even harmonics, and their padded number.
@@ -84,7 +93,7 @@ impl Sizes {
 
     /// All features that differ from direction to direction and frame to frame.
     fn by_direction(&self) -> usize {
-        self.bands + 1 + self.memories + self.of_votes
+        self.bands + 1 + self.memories + self.of_votes + self.of_levels
     }
 }
 
@@ -95,12 +104,14 @@ struct Evidence {
     /// `[padded hidden]`.
     out: Vec<f32>,
     out_bias: f32,
+    /// What it says of the votes: one row of `[padded hidden]` and a bias for each exponent; none without levels.
+    votes: Option<[(Vec<f32>, f32); 2]>,
 }
 
 /// The layer from features to channels, by groups of features.
 #[derive(Debug)]
 struct Input {
-    /// Bands, plain mean, memories, votes: `[NB + 1 + M + NV + 2 M][H]`.
+    /// Bands, plain mean, memories, votes, levels: `[NB + 1 + M + NV + 2 M + NL + M][H]`.
     by_direction: Vec<f32>,
     /// `[3][H]`.
     geometry: Vec<f32>,
@@ -172,6 +183,8 @@ pub struct Stream {
     hidden: Vec<Vec<f32>>,
     /// Leaky averages of the weighed steered response and of the weights, `[Q + 1]` for each time constant.
     memory: Vec<Vec<f32>>,
+    /// The same of the slopes of the levels: x, y, z and the weight.
+    level_memory: Vec<[f32; 4]>,
     votes: VoteState,
     evidence: EvidenceState,
     scratch: Scratch,
@@ -199,6 +212,8 @@ impl Streaming {
             memories: config.memory_s.len(),
             votes: config.votes,
             of_votes: config.of_votes(),
+            levels: config.levels,
+            of_levels: config.of_levels(),
             fields: config.fields,
             even: [even.len(), padded(even.len())],
             odd: [odd.len(), padded(odd.len())],
@@ -229,7 +244,19 @@ impl Streaming {
                 let mut weights = values(&out.weight)?;
                 weights.resize(hidden.bias.len(), 0.0);
                 let out_bias = values(&out.bias)?.first().copied().unwrap_or_default();
-                Some(Evidence { hidden, out: weights, out_bias })
+                let votes = match &lifted.vote_exponents {
+                    None => None,
+                    Some(linear) => {
+                        let (rows, bias) = (linear.weight.to_vec2()?, values(&linear.bias)?);
+                        let row = |i: usize| -> (Vec<f32>, f32) {
+                            let mut row: Vec<f32> = rows[i].clone();
+                            row.resize(hidden.bias.len(), 0.0);
+                            (row, bias[i])
+                        };
+                        Some([row(0), row(1)])
+                    }
+                };
+                Some(Evidence { hidden, out: weights, out_bias, votes })
             }
         };
         let blocks = lifted
@@ -283,6 +310,11 @@ impl Streaming {
                 Some(bands) => values(bands)?,
                 None => Vec::new(),
             },
+            level_mixing: match &lifted.levels {
+                Some(bands) => [values(bands)?, values(&lifted.mean)?].concat(),
+                None => Vec::new(),
+            },
+            units: values(&lifted.units)?,
             evidence,
             keep: config.memory_s.iter().map(|time_s| (-lifted.hop_s / time_s).exp() as f32).collect(),
             input: Input::new(&lifted.input, &sizes, config.evidence > 0)?,
@@ -335,11 +367,11 @@ impl Streaming {
     /// Multiplications and additions of one frame with this many capsules and directions, in pairs: what no other way of computing the
     /// same matrices can go below.
     pub fn multiply_adds(&self, capsules: usize, directions: usize) -> usize {
-        let Sizes { bins, quadrature: q, channels: h, bands, of_votes, fields, even, odd, .. } = self.sizes;
+        let Sizes { bins, quadrature: q, channels: h, bands, of_votes, of_levels, fields, even, odd, .. } = self.sizes;
         let harmonics = even[0] + odd[0];
         let lift = 4 * bins * capsules * q;
         // Each memory of the votes takes two passes over them, as its two features do in number.
-        let mix = (bands + 2 + of_votes) * bins * q + self.sizes.by_direction() * q * h;
+        let mix = (bands + 2 + of_votes) * bins * q + 3 * of_levels * (bins + q) + self.sizes.by_direction() * q * h;
         // Forward and back on half of the directions, the layers within a direction, the gates.
         let block = 2 * harmonics * (q / 2) * h + q * (2 * h * 2 * h + 2 * h * h) + q * 6 * h * h;
         let represent = q * h * fields + fields * q * harmonics;
@@ -351,6 +383,7 @@ impl Streaming {
         Stream {
             hidden: vec![vec![0.0; self.sizes.quadrature * self.sizes.channels]; self.blocks.len()],
             memory: vec![vec![0.0; self.sizes.quadrature + 1]; self.sizes.memories],
+            level_memory: vec![[0.0; 4]; if self.sizes.levels > 0 { self.sizes.memories } else { 0 }],
             votes: VoteState::new(self.sizes.memories, self.sizes.quadrature),
             evidence: EvidenceState::default(),
             scratch: Scratch::default(),
@@ -375,7 +408,7 @@ impl Dense {
 }
 
 impl Input {
-    /// The file's order of features: bands, geometry, plain mean, what is known of the frame, memories, votes.
+    /// The file's order of features: bands, geometry, plain mean, what is known of the frame, memories, votes, levels.
     fn new(linear: &Linear, sizes: &Sizes, evidence: bool) -> Result<Self> {
         let Dense { weight, bias } = Dense::new(linear)?;
         let h = sizes.channels;
@@ -383,7 +416,8 @@ impl Input {
         let of_frames = if evidence { FRAME_FEATURES } else { 0 };
         let mut by_direction = rows(0, sizes.bands).to_vec();
         by_direction.extend_from_slice(rows(sizes.bands + 3, 1));
-        by_direction.extend_from_slice(rows(sizes.bands + 4 + of_frames, sizes.memories + sizes.of_votes));
+        let remembered = sizes.memories + sizes.of_votes + sizes.of_levels;
+        by_direction.extend_from_slice(rows(sizes.bands + 4 + of_frames, remembered));
         Ok(Self {
             by_direction,
             geometry: rows(sizes.bands, 3).to_vec(),

@@ -171,15 +171,17 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
 
     let rate = SampleRate::new(rate_hz).map_err(text)?;
     let mut front_end = FrontEnd::new(rate, network.timing(), frequencies, &array).map_err(text)?;
-    let (mut phat, mut power) = (Vec::new(), Vec::new());
+    let (mut phat, mut power, mut level_slopes) = (Vec::new(), Vec::new(), Vec::new());
     let mut outcome = Ok(());
     let front_end_s = effort.call_s(|| {
         phat.clear();
         power.clear();
+        level_slopes.clear();
         outcome = blocks(&audio, |block| {
             let sink = &mut |frame: spherescope_dsp::front_end::SpectrumFrame<'_>| {
                 phat.extend_from_slice(frame.phat);
                 power.extend_from_slice(frame.power);
+                level_slopes.extend_from_slice(frame.level_slopes);
             };
             front_end.push(block, sink).map_err(text)
         });
@@ -187,9 +189,10 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
     outcome?;
     phat.truncate(frames * capsules * frequencies.len());
     power.truncate(frames * frequencies.len());
+    level_slopes.truncate(frames * spherescope_dsp::levels::AXES * frequencies.len());
 
     let encoded = network.encode_array(&array, SPEED_OF_SOUND_M_S).map_err(text)?;
-    let spectra = Spectra { frames, phat: &phat, power: &power, beside: None };
+    let spectra = Spectra { frames, phat: &phat, power: &power, level_slopes: &level_slopes, beside: None };
     let mut logits_s = [0.0; 2];
     for (time_s, directions) in logits_s.iter_mut().zip([1, directions]) {
         let grid = network.encode_grid(&Grid::fibonacci(directions).map_err(text)?).map_err(text)?;

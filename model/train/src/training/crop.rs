@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use spherescope_dsp::front_end::FrameTiming;
+use spherescope_dsp::levels::{AXES, LevelSlope};
 use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::{Direction, FrontEnd, MicArray, SampleRate};
 use spherescope_model::{Beside, SPEED_OF_SOUND_M_S, Spectra};
@@ -29,6 +30,8 @@ pub struct Crop {
     pub phat: Vec<Complex32>,
     /// Power of each bin `[T][K]` flattened.
     pub power: Vec<f32>,
+    /// Slopes of the levels `[T][3][K]` flattened.
+    pub level_slopes: Vec<f32>,
     /// Directions of the active talkers in each frame, `[T]`.
     pub sources: Vec<Vec<Direction>>,
     /// Directions of all talkers, silent ones too, `[T]`.
@@ -47,7 +50,7 @@ impl Crop {
     pub fn spectra(&self) -> Spectra<'_> {
         let [below, above] = &self.beside;
         let beside = (!below.is_empty()).then_some(Beside { step_hz: STEP_HZ, phat: [below, above] });
-        Spectra { frames: self.frames, phat: &self.phat, power: &self.power, beside }
+        Spectra { frames: self.frames, phat: &self.phat, power: &self.power, level_slopes: &self.level_slopes, beside }
     }
 }
 
@@ -79,7 +82,7 @@ impl CropSource {
         let talkers = draw(&mut rng, &stage.talkers);
         let [low, high] = stage.capsules;
         // Few capsules are the hard case: the smallest number comes more often.
-        let capsules = if rng.random::<f64>() < 0.15 { low } else { rng.random_range(low..=high) };
+        let capsules = if rng.random::<f64>() < 0.22 { low } else { rng.random_range(low..=high) };
         match stage.material {
             Material::Rooms => self.room(rng, capsules, talkers, stage.crop_s),
             Material::Analytic => Ok(self.analytic(rng, capsules, talkers, stage.crop_s)),
@@ -108,7 +111,7 @@ impl CropSource {
         let array = scene.parts().array.clone();
         let bus: Vec<&[f32]> = rendered.channels.iter().map(Vec::as_slice).collect();
         let hear = |step_hz: f64| {
-            let (mut phat, mut power, mut frames) = (Vec::new(), Vec::new(), 0);
+            let (mut phat, mut power, mut level_slopes, mut frames) = (Vec::new(), Vec::new(), Vec::new(), 0);
             if let Ok(rate) = SampleRate::new(f64::from(RATE_HZ))
                 && let Ok(mut front_end) = FrontEnd::new(rate, self.timing, &self.moved(step_hz), &array)
             {
@@ -116,12 +119,13 @@ impl CropSource {
                 let _ = front_end.push(&bus, &mut |frame| {
                     phat.extend_from_slice(frame.phat);
                     power.extend_from_slice(frame.power);
+                    level_slopes.extend_from_slice(frame.level_slopes);
                     frames += 1;
                 });
             }
-            (phat, power, frames)
+            (phat, power, level_slopes, frames)
         };
-        let (mut phat, mut power, frames) = hear(0.0);
+        let (mut phat, mut power, mut level_slopes, frames) = hear(0.0);
         let mut beside = self.beside(|step_hz| hear(step_hz).0);
         let truth = scene.truth().every(self.timing.hop_s, self.timing.window_s);
         let frames = frames.min(truth.len());
@@ -136,7 +140,9 @@ impl CropSource {
         phat.truncate(values);
         beside.iter_mut().for_each(|b| b.truncate(values));
         power.truncate(frames * self.frequencies_hz.len());
-        Ok(Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources, talkers, beside })
+        level_slopes.truncate(frames * AXES * self.frequencies_hz.len());
+        let ambiguity = Ambiguity::of(&array);
+        Ok(Crop { ambiguity, array, frames, phat, power, level_slopes, sources, talkers, beside })
     }
 
     /// The bins' frequencies moved by a step.
@@ -174,7 +180,8 @@ impl CropSource {
         let hear = |step_hz: f64| {
             let mut rng = rng.clone();
             let frequencies_hz = self.moved(step_hz);
-            let (mut phat, mut power) = (Vec::new(), Vec::new());
+            let (mut phat, mut power, mut level_slopes) = (Vec::new(), Vec::new(), Vec::new());
+            let mut slope = LevelSlope::new(&array);
             for _ in 0..frames {
                 let mut spectra = vec![Complex32::default(); positions.len() * bins];
                 for (unit, gain) in &waves {
@@ -197,16 +204,18 @@ impl CropSource {
                 let capsules = positions.len();
                 let mean = |k: usize| (0..capsules).map(|c| spectra[c * bins + k].norm_sqr()).sum::<f32>();
                 power.extend((0..bins).map(|k| mean(k) / capsules as f32));
+                level_slopes.extend_from_slice(slope.of(&spectra));
                 spherescope_dsp::steered::phase_transform(&mut spectra);
                 phat.extend(spectra);
             }
-            (phat, power)
+            (phat, power, level_slopes)
         };
-        let (phat, power) = hear(0.0);
+        let (phat, power, level_slopes) = hear(0.0);
         let beside = self.beside(|step_hz| hear(step_hz).0);
         let sources = vec![directions; frames];
         let talkers = sources.clone();
-        Crop { ambiguity: Ambiguity::of(&array), array, frames, phat, power, sources, talkers, beside }
+        let ambiguity = Ambiguity::of(&array);
+        Crop { ambiguity, array, frames, phat, power, level_slopes, sources, talkers, beside }
     }
 }
 
@@ -263,6 +272,7 @@ mod tests {
             assert_ne!(a.phat, source.crop(8, &stage).unwrap().phat);
             assert_eq!((a.frames, a.sources.len()), (30, 30));
             assert_eq!((a.phat.len(), a.power.len()), (30 * 48 * a.array.active_len(), 30 * 48));
+            assert!(a.level_slopes.len() == 30 * 3 * 48 && a.level_slopes.iter().any(|x| x.abs() > 0.1));
             assert!(a.power.iter().all(|p| p.is_finite() && *p >= 0.0));
         }
     }

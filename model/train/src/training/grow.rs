@@ -101,7 +101,8 @@ pub(super) fn grown<'a>(bytes: &'a [u8], config: &Config, seed: u64) -> Result<C
         return Ok(Cow::Borrowed(bytes));
     };
     let sizes = |c: &LiftedConfig| [c.channels, c.bins, c.bands, c.votes, c.evidence];
-    let grows = sizes(old) != sizes(new) && sizes(old).iter().zip(sizes(new)).all(|(a, b)| *a <= b && *a > 0);
+    let grows = sizes(old).iter().zip(sizes(new)).all(|(a, b)| *a <= b && *a > 0) && old.levels <= new.levels;
+    let grows = grows && (sizes(old) != sizes(new) || old.levels < new.levels);
     if !grows {
         return Ok(Cow::Borrowed(bytes));
     }
@@ -161,7 +162,9 @@ fn grow(
     if old.bins < new.bins {
         more_bins(tensors, old.bins, fresh);
     }
-    for (name, before, after) in [("bands", old.bands, new.bands), ("votes", old.votes, new.votes)] {
+    for (name, before, after) in
+        [("bands", old.bands, new.bands), ("votes", old.votes, new.votes), ("levels", old.levels, new.levels)]
+    {
         if let (Some(bands), true) = (tensors.get_mut(name), before < after) {
             more_bands(bands, before, after);
         }
@@ -170,14 +173,19 @@ fn grow(
     let channels = repeats(h, wide, rng);
     let [twice, thrice] = [2, 3].map(|parts| in_groups(&channels, h, parts));
     if let Some(input) = tensors.get_mut("input.weight") {
-        // Features whose number grows, with how many come before them: the bands, and those of the votes.
+        // Features whose number grows, with how many come before them: the bands, and those of the votes and levels.
         let of_frames = if old.evidence > 0 { FRAME_FEATURES } else { 0 };
         let votes = old.bands + 4 + of_frames + old.memory_s.len();
         let mut from: Vec<Option<usize>> = (0..old.bands).map(Some).collect();
         from.resize(new.bands, None);
         from.extend((old.bands..votes + old.votes).map(Some));
         from.resize(from.len() + new.votes - old.votes, None);
-        from.extend((votes + old.votes..input.columns()).map(Some));
+        let levels = votes + old.votes + if old.votes > 0 { 2 * old.memory_s.len() } else { 0 };
+        from.extend((votes + old.votes..levels + old.levels).map(Some));
+        if old.levels > 0 {
+            from.resize(from.len() + new.levels - old.levels, None);
+        }
+        from.extend((levels + old.levels..input.columns()).map(Some));
         input.columns_of(&from);
     }
     for name in ["evidence.0.weight", "evidence.0.bias"] {
@@ -185,11 +193,13 @@ fn grow(
             tensor.append_rows(fresh, old.evidence..new.evidence);
         }
     }
-    if let Some(tensor) = tensors.get_mut("evidence.1.weight") {
-        // Nobody listens to the new ones yet.
-        let mut from: Vec<Option<usize>> = (0..old.evidence).map(Some).collect();
-        from.resize(new.evidence, None);
-        tensor.columns_of(&from);
+    for name in ["evidence.1.weight", "evidence.votes.weight"] {
+        if let Some(tensor) = tensors.get_mut(name) {
+            // Nobody listens to the new ones yet.
+            let mut from: Vec<Option<usize>> = (0..old.evidence).map(Some).collect();
+            from.resize(new.evidence, None);
+            tensor.columns_of(&from);
+        }
     }
     if h == wide {
         return Ok(());
@@ -252,7 +262,7 @@ fn more_bins(tensors: &mut HashMap<String, Matrix>, bins: usize, fresh: &HashMap
         return;
     };
     let from = from.values;
-    for name in ["bands", "votes"] {
+    for name in ["bands", "votes", "levels"] {
         let Some(bands) = tensors.get_mut(name) else { continue };
         let columns = bands.columns();
         let mut values = vec![0.0; to.len() * columns];
@@ -317,7 +327,7 @@ mod tests {
         let mut config = Recipe::named("quick").unwrap().network;
         let AuGeonetConfig::Lifted(sizes) = &mut config.augeonet else { panic!("expected the lifted one") };
         let small = LiftedConfig { bins: 24, quadrature: 48, bands: 4, channels: 8, ..sizes.clone() };
-        *sizes = LiftedConfig { blocks: 2, order: 4, evidence: 8, votes: 3, ..small };
+        *sizes = LiftedConfig { blocks: 2, order: 4, evidence: 8, votes: 3, levels: 2, ..small };
         change(sizes);
         config
     }
@@ -343,7 +353,8 @@ mod tests {
         let phase = |i: usize| spherescope_dsp::nudft::Complex32::from_polar(1.0, (i * i % 71) as f32);
         let phat: Vec<_> = (0..frames * 4 * bins).map(phase).collect();
         let power: Vec<f32> = (0..frames * bins).map(|i| 1e-3 * (1.0 + (i as f32).cos())).collect();
-        let spectra = Spectra { frames, phat: &phat, power: &power, beside: None };
+        let level_slopes: Vec<f32> = (0..frames * 3 * bins).map(|i| 0.5 * (i as f32 * 0.7).sin()).collect();
+        let spectra = Spectra { frames, phat: &phat, power: &power, level_slopes: &level_slopes, beside: None };
         let (array, grid) = (
             network.encode_array(&array, 343.0).unwrap(),
             network.encode_grid(&Grid::fibonacci(100).unwrap()).unwrap(),
@@ -356,7 +367,7 @@ mod tests {
     #[test]
     fn a_network_of_twice_the_channels_scores_as_before() {
         let small = file(&config(|_| ()));
-        let large = config(|c| (c.channels, c.bands, c.votes, c.evidence) = (16, 7, 5, 12));
+        let large = config(|c| (c.channels, c.bands, c.votes, c.levels, c.evidence) = (16, 7, 5, 3, 12));
         let mut parameters = Parameters::fresh(&large, 3, false).unwrap();
         let missing = parameters.take_over(&grown(&small, &large, 3).unwrap()).unwrap();
         assert!(missing.is_empty(), "{missing:?}");

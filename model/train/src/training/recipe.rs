@@ -106,6 +106,7 @@ impl Recipe {
             bin_map: BinMap::Uniform,
             memory_s: vec![0.12, 0.4, 1.5],
             votes: 16,
+            levels: 8,
         };
         let (steps, sizes) = match name {
             "quick" => {
