@@ -146,6 +146,9 @@ pub struct LiftedConfig {
     /// Hidden units that weigh each bin in each frame by its evidence; 0 for bins that always count the same.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evidence: usize,
+    /// Whether the evidence of a bin also knows what is around it: frame, neighbours, tails of reverberation.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub context: bool,
     /// How the bins are spread before training.
     #[serde(default, skip_serializing_if = "BinMap::is_logit")]
     pub bin_map: BinMap,
@@ -160,6 +163,10 @@ pub struct LiftedConfig {
     /// and how much of its vote goes by its levels. 0 for a network that hears phases alone; others have evidence and votes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub levels: usize,
+}
+
+fn is_false(x: &bool) -> bool {
+    !x
 }
 
 fn is_zero(x: &usize) -> bool {

@@ -5,8 +5,11 @@
 //! (direct sound comes before its reflections), how far it stands above the noise, and how well one direction explains all capsules
 //! (the direct-path dominance of one bin). The network learns what to make of it.
 
-/// E, number of features for each bin and frame.
+/// Features for each bin and frame that every network with evidence has.
 pub const FEATURES: usize = 8;
+/// Further features of a network whose evidence knows what is around a bin: the three of its frame, how far it stands above the tails of a
+/// short and a long reverberation, above its neighbours, and how well one direction has explained all capsules of late.
+pub const CONTEXT: usize = 7;
 /// Features for each frame: onset, height above the noise and dominance, averaged over the bins.
 pub const FRAME_FEATURES: usize = 3;
 
@@ -14,6 +17,10 @@ pub const FRAME_FEATURES: usize = 3;
 const RECENT_S: f64 = 0.05;
 /// How fast the estimate of the noise rises, in bels a second.
 const RISE_BEL_S: f64 = 0.5;
+/// How fast the tails fall, in bels a second: 60 dB in 0.3 s and in 1 s.
+const TAILS_BEL_S: [f64; 2] = [20.0, 6.0];
+/// Bins on each side that are neighbours.
+const NEIGHBOURS: usize = 2;
 /// Added to powers so that digital silence has a logarithm; |X|² of a full-scale sine is about 2·10⁴.
 const FLOOR: f32 = 1e-9;
 
@@ -23,6 +30,10 @@ pub struct EvidenceState {
     /// Empty before the first frame.
     recent: Vec<f32>,
     noise: Vec<f32>,
+    /// The levels that sound of the past has fallen to, for each of the tails.
+    tails: [Vec<f32>; 2],
+    /// The largest steered response, averaged.
+    dominance: Vec<f32>,
     /// Levels of the frame at hand.
     levels: Vec<f32>,
 }
@@ -53,11 +64,13 @@ pub struct EvidenceSetup {
     wavenumber: Vec<f32>,
     /// log₁₀ of each bin in kHz.
     frequency: Vec<f32>,
+    /// Whether there are [`CONTEXT`] features more.
+    context: bool,
 }
 
 impl EvidenceSetup {
-    /// For C capsules at `positions_m` from their centroid and K bins.
-    pub fn new(positions_m: &[[f64; 3]], frequencies_hz: &[f64], speed_of_sound_m_s: f64) -> Self {
+    /// For C capsules at `positions_m` from their centroid and K bins, with or without what is around a bin.
+    pub fn new(positions_m: &[[f64; 3]], frequencies_hz: &[f64], speed_of_sound_m_s: f64, context: bool) -> Self {
         let count = positions_m.len().max(1) as f64;
         let radius = (positions_m.iter().flatten().map(|x| x * x).sum::<f64>() / count).sqrt().max(1e-4);
         let wavenumber = |f: &f64| (std::f64::consts::TAU * f * radius / speed_of_sound_m_s).max(1e-6).log10() as f32;
@@ -65,8 +78,19 @@ impl EvidenceSetup {
             count: (count.log2() - 3.0) as f32,
             wavenumber: frequencies_hz.iter().map(wavenumber).collect(),
             frequency: frequencies_hz.iter().map(|f| (f.max(1.0) / 1000.0).log10() as f32).collect(),
+            context,
         }
     }
+
+    /// E, number of features for each bin and frame.
+    pub fn features(&self) -> usize {
+        features(self.context)
+    }
+}
+
+/// E with or without what is around a bin.
+pub fn features(context: bool) -> usize {
+    FEATURES + if context { CONTEXT } else { 0 }
 }
 
 impl EvidenceState {
@@ -83,12 +107,14 @@ impl EvidenceState {
     ) {
         let bins = setup.frequency.len();
         let frames = responses.len() / bins.max(1);
-        for (buffer, len) in [(&mut *features, bins * frames * FEATURES), (&mut *of_frames, frames * FRAME_FEATURES)] {
+        let width = setup.features();
+        for (buffer, len) in [(&mut *features, bins * frames * width), (&mut *of_frames, frames * FRAME_FEATURES)] {
             buffer.clear();
             buffer.resize(len, 0.0);
         }
         let keep = (-hop_s / RECENT_S).exp() as f32;
         let rise = (RISE_BEL_S * hop_s) as f32;
+        let falls = TAILS_BEL_S.map(|rate| (rate * hop_s) as f32);
         let per_bin = 1.0 / bins.max(1) as f32;
         for (t, power) in power.chunks_exact(bins.max(1)).take(frames).enumerate() {
             self.levels.clear();
@@ -97,6 +123,9 @@ impl EvidenceState {
             if self.recent.len() != bins {
                 self.recent.clone_from(&self.levels);
                 self.noise.clone_from(&self.levels);
+                self.tails.iter_mut().for_each(|tail| tail.clone_from(&self.levels));
+                self.dominance.clear();
+                self.dominance.extend((0..bins).map(|k| responses[k * frames + t].most));
             }
             for (k, &level) in self.levels.iter().enumerate() {
                 let onset = (level - self.recent[k]).clamp(-3.0, 3.0);
@@ -104,7 +133,7 @@ impl EvidenceState {
                 self.noise[k] = (self.noise[k] + rise).min(self.recent[k]);
                 let height = (level - self.noise[k]).clamp(-2.0, 5.0);
                 let Response { most, mean_square } = responses[k * frames + t];
-                features[(k * frames + t) * FEATURES..][..FEATURES].copy_from_slice(&[
+                features[(k * frames + t) * width..][..FEATURES].copy_from_slice(&[
                     (level - mean).clamp(-4.0, 4.0),
                     onset,
                     height,
@@ -119,6 +148,24 @@ impl EvidenceState {
                 frame[1] += height * per_bin;
                 frame[2] += most * per_bin;
             }
+            if setup.context {
+                let frame = &of_frames[t * FRAME_FEATURES..][..FRAME_FEATURES];
+                for (k, &level) in self.levels.iter().enumerate() {
+                    let into = &mut features[(k * frames + t) * width + FEATURES..][..CONTEXT];
+                    into[..FRAME_FEATURES].copy_from_slice(frame);
+                    for ((tail, fall), out) in self.tails.iter_mut().zip(falls).zip(&mut into[FRAME_FEATURES..]) {
+                        let fallen = tail[k] - fall;
+                        *out = (level - fallen).clamp(-3.0, 3.0);
+                        tail[k] = level.max(fallen);
+                    }
+                    let around = &self.levels[k.saturating_sub(NEIGHBOURS)..(k + NEIGHBOURS + 1).min(bins)];
+                    let mean = around.iter().sum::<f32>() / around.len() as f32;
+                    into[FRAME_FEATURES + 2] = (level - mean).clamp(-3.0, 3.0);
+                    let dominance = &mut self.dominance[k];
+                    *dominance = keep * *dominance + (1.0 - keep) * responses[k * frames + t].most;
+                    into[FRAME_FEATURES + 3] = *dominance;
+                }
+            }
         }
     }
 }
@@ -130,7 +177,7 @@ mod tests {
     const POSITIONS: [[f64; 3]; 2] = [[0.05, 0.0, 0.0], [-0.05, 0.0, 0.0]];
 
     fn features(state: &mut EvidenceState, power: &[f32], response: f32) -> (Vec<f32>, Vec<f32>) {
-        let setup = EvidenceSetup::new(&POSITIONS, &[500.0, 1000.0], 343.0);
+        let setup = EvidenceSetup::new(&POSITIONS, &[500.0, 1000.0], 343.0, true);
         let responses = vec![Response::of(&[response; 3]); power.len()];
         // Buffers that held something else before.
         let (mut features, mut of_frames) = (vec![7.0; 3], vec![7.0; 99]);
@@ -156,10 +203,19 @@ mod tests {
         let mut power = vec![1.0f32; 40];
         power[20..].fill(100.0);
         let found = follow(&power);
-        let at = |t: usize, feature: usize| found[t * FEATURES + feature];
+        let at = |t: usize, feature: usize| found[t * super::features(true) + feature];
         assert!(at(9, 1).abs() < 1e-6 && (at(10, 1) - 2.0).abs() < 1e-4 && at(19, 1) < 0.3);
         assert!(at(9, 2).abs() < 1e-6 && at(10, 2) > 1.5 && at(19, 2) > 1.5);
         assert!((at(0, 3) - 0.25).abs() < 1e-6 && (at(0, 4) - 0.5).abs() < 1e-6);
+        // What is around: the frame's onset, tails that are not reached again, neighbours, lasting dominance.
+        assert!((at(10, 8) - 2.0).abs() < 1e-4 && (at(10, 11) - 2.0).abs() < 0.4 && (at(10, 12) - 2.0).abs() < 0.2);
+        assert!(at(19, 13).abs() < 1e-6 && (at(19, 14) - 0.25).abs() < 1e-6);
+        power[20..24].fill(1e4);
+        power[24..].fill(10.0);
+        let after = follow(&power);
+        let at = |t: usize, feature: usize| after[t * super::features(true) + feature];
+        // Three bels below, the short tail has come down sooner than the long one.
+        assert!(at(13, 11) > at(13, 12) + 0.2 && at(13, 12) < -2.0, "{} {}", at(13, 11), at(13, 12));
     }
 
     #[test]
@@ -172,7 +228,8 @@ mod tests {
             let (one, frame) = features(&mut state, &power[2 * t..][..2], 0.1);
             assert_eq!(frame, of_frames[t * FRAME_FEATURES..][..FRAME_FEATURES]);
             for k in 0..2 {
-                assert_eq!(one[k * FEATURES..][..FEATURES], whole[(k * 6 + t) * FEATURES..][..FEATURES]);
+                let width = super::features(true);
+                assert_eq!(one[k * width..][..width], whole[(k * 6 + t) * width..][..width]);
             }
         }
     }

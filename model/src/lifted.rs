@@ -19,7 +19,7 @@ use spherescope_dsp::steered::{SteeredResponse, SteeredScratch};
 use spherescope_dsp::{Direction, Grid, MicArray};
 
 use crate::config::LiftedConfig;
-use crate::evidence::{EvidenceSetup, EvidenceState, FEATURES, FRAME_FEATURES, Response};
+use crate::evidence::{self, EvidenceSetup, EvidenceState, FRAME_FEATURES, Response};
 use crate::layers::{Gru, LayerNorm, Linear};
 use crate::network::Spectra;
 use crate::ops::{BlockParameters, BlockSphere, elu, matmul, mix, spherical_block, with_slopes};
@@ -156,7 +156,10 @@ impl Lifted {
                 0 => None,
                 hidden => {
                     let vb = vb.pp("evidence");
-                    Some([Linear::load(FEATURES, hidden, &vb.pp(0))?, Linear::load(hidden, 1, &vb.pp(1))?])
+                    Some([
+                        Linear::load(evidence::features(config.context), hidden, &vb.pp(0))?,
+                        Linear::load(hidden, 1, &vb.pp(1))?,
+                    ])
                 }
             },
             input: Linear::load(inputs, channels, &vb.pp("input"))?,
@@ -196,7 +199,7 @@ impl Lifted {
         Ok(LiftedArray {
             steering: SteeredResponse::new(array, &self.quadrature, &self.frequencies_hz, speed_of_sound_m_s),
             geometry: Tensor::from_vec(rows, (self.quadrature.len(), 3), &Device::Cpu)?,
-            evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s),
+            evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s, self.config.context),
             sharpness: votes::sharpness(positions.len()),
             beside: None,
         })
@@ -265,7 +268,7 @@ impl Lifted {
                 let (mut features, mut of_frames) = (Vec::new(), Vec::new());
                 let into = [&mut features, &mut of_frames];
                 state.evidence.follow(&array.evidence, spectra.power, &responses, self.hop_s, into);
-                let features = Tensor::from_vec(features, (k * t, FEATURES), &Device::Cpu)?;
+                let features = Tensor::from_vec(features, (k * t, array.evidence.features()), &Device::Cpu)?;
                 let hidden = elu(&hidden.forward(&features)?)?;
                 let z = out.forward(&hidden)?.reshape(k * t)?;
                 let weights = (candle_nn::ops::sigmoid(&z)? * 2.0)?;
@@ -375,7 +378,7 @@ pub fn parameters(config: &LiftedConfig) -> Vec<Parameter> {
         all.push(Parameter::new(format!("{name}.bias"), &[out], Begin::Uniform(bound)));
     };
     if evidence > 0 {
-        linear(&mut all, "evidence.0", FEATURES, evidence);
+        linear(&mut all, "evidence.0", evidence::features(config.context), evidence);
         // Every bin counts 1 until something is learned.
         all.push(Parameter::new("evidence.1.weight", &[1, evidence], Begin::Constant(0.0)));
         all.push(Parameter::new("evidence.1.bias", &[1], Begin::Constant(0.0)));

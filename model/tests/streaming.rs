@@ -130,9 +130,11 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn live_sound_gets_what_the_definition_gives() {
-    let sizes: [(&str, Config); 10] = [
+    let sizes: [(&str, Config); 12] = [
         ("as shipped", config(|_| {})),
         ("without evidence", config(|c| (c.evidence, c.levels) = (0, 0))),
+        ("with what is around a bin", config(|c| c.context = true)),
+        ("without what is around a bin", config(|c| c.context = false)),
         ("with levels", config(|c| c.levels = 5)),
         ("with levels without memory", config(|c| (c.levels, c.memory_s) = (3, Vec::new()))),
         ("without memory", config(|c| c.memory_s.clear())),

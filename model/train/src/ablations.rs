@@ -113,6 +113,7 @@ fn lifted() -> LiftedConfig {
         fields: 4,
         outputs: 2,
         evidence: 16,
+        context: false,
         bin_map: BinMap::Logit,
         memory_s: vec![0.12, 0.4, 1.5],
         votes: 0,

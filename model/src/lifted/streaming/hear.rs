@@ -7,7 +7,7 @@ use super::super::votes::{ByLevel, Follow, compress, exponents_of, follow};
 use super::Stream;
 use super::forward::{Chunk, Scratch, grown};
 use super::kernels::{Elements, Rows, Target, elu, product, vectors, vectors_mut};
-use crate::evidence::{FEATURES, Response};
+use crate::evidence::Response;
 
 impl Chunk<'_> {
     /// The steered response on the quadrature, and what the evidence wants to know of it.
@@ -45,8 +45,8 @@ impl Chunk<'_> {
         product(
             simd,
             Target { values: hidden, row: width, add: true },
-            [bins * t, FEATURES, width],
-            Elements { values: features, row: FEATURES, column: 1 },
+            [bins * t, self.array.evidence.features(), width],
+            Elements { values: features, row: self.array.evidence.features(), column: 1 },
             Rows { values: &evidence.hidden.weight, row: width },
         );
         elu(simd, hidden);

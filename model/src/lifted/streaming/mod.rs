@@ -32,6 +32,8 @@ pub(crate) use forward::probabilities;
 pub struct Streaming {
     sizes: Sizes,
     hop_s: f64,
+    /// Whether the evidence knows what is around a bin.
+    context: bool,
     frequencies_hz: Vec<f64>,
     quadrature: Vec<Direction>,
     /// Azimuth of the axis of the lattice's half turn, in radians.
@@ -300,6 +302,7 @@ impl Streaming {
         Ok(Some(Self {
             sizes,
             hop_s: lifted.hop_s,
+            context: config.context,
             frequencies_hz: lifted.frequencies_hz.clone(),
             quadrature: lifted.quadrature.clone(),
             axis_rad,
@@ -342,7 +345,7 @@ impl Streaming {
         StreamingArray {
             steering,
             geometry,
-            evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s),
+            evidence: EvidenceSetup::new(&positions, &self.frequencies_hz, speed_of_sound_m_s, self.context),
             sharpness: votes::sharpness(positions.len()),
         }
     }

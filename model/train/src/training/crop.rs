@@ -42,6 +42,10 @@ pub struct Crop {
     pub beside: [Vec<Complex32>; 2],
 }
 
+/// Share of the crops whose channels come from preamplifiers that nobody has matched …
+const MISMATCHED: f64 = 0.1;
+/// … and are off by up to so many decibels, on top of the errors that capsules have anyway.
+const MISMATCH_DB: f32 = 8.0;
 /// How far from a bin its slope is taken, in Hz: small against the main lobe of the window, large against rounding.
 const STEP_HZ: f64 = 2.0;
 
@@ -107,8 +111,14 @@ impl CropSource {
             }
         }
         let scene = outcome?;
-        let rendered = scene.render();
+        let mut rendered = scene.render();
         let array = scene.parts().array.clone();
+        if rng.random::<f64>() < MISMATCHED {
+            for channel in &mut rendered.channels {
+                let gain = 10f32.powf(rng.random_range(-MISMATCH_DB..MISMATCH_DB) / 20.0);
+                channel.iter_mut().for_each(|x| *x *= gain);
+            }
+        }
         let bus: Vec<&[f32]> = rendered.channels.iter().map(Vec::as_slice).collect();
         let hear = |step_hz: f64| {
             let (mut phat, mut power, mut level_slopes, mut frames) = (Vec::new(), Vec::new(), Vec::new(), 0);

@@ -15,7 +15,7 @@ use rand::seq::SliceRandom;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use spherescope_model::augeonet;
 use spherescope_model::config::{AuGeonetConfig, Config, LiftedConfig, METADATA_KEY};
-use spherescope_model::evidence::FRAME_FEATURES;
+use spherescope_model::evidence::{self, FRAME_FEATURES};
 use spherescope_model::parameter::Parameter;
 
 use super::Parameters;
@@ -102,7 +102,7 @@ pub(super) fn grown<'a>(bytes: &'a [u8], config: &Config, seed: u64) -> Result<C
     };
     let sizes = |c: &LiftedConfig| [c.channels, c.bins, c.bands, c.votes, c.evidence];
     let grows = sizes(old).iter().zip(sizes(new)).all(|(a, b)| *a <= b && *a > 0) && old.levels <= new.levels;
-    let grows = grows && (sizes(old) != sizes(new) || old.levels < new.levels);
+    let grows = grows && old.context <= new.context && (sizes(old) != sizes(new) || old.levels < new.levels);
     if !grows {
         return Ok(Cow::Borrowed(bytes));
     }
@@ -187,6 +187,11 @@ fn grow(
         }
         from.extend((levels + old.levels..input.columns()).map(Some));
         input.columns_of(&from);
+    }
+    if let Some(tensor) = tensors.get_mut("evidence.0.weight") {
+        let mut from: Vec<Option<usize>> = (0..tensor.columns()).map(Some).collect();
+        from.resize(evidence::features(new.context).max(from.len()), None);
+        tensor.columns_of(&from);
     }
     for name in ["evidence.0.weight", "evidence.0.bias"] {
         if let (Some(tensor), Some(fresh)) = (tensors.get_mut(name), fresh.get(name)) {
@@ -327,7 +332,7 @@ mod tests {
         let mut config = Recipe::named("quick").unwrap().network;
         let AuGeonetConfig::Lifted(sizes) = &mut config.augeonet else { panic!("expected the lifted one") };
         let small = LiftedConfig { bins: 24, quadrature: 48, bands: 4, channels: 8, ..sizes.clone() };
-        *sizes = LiftedConfig { blocks: 2, order: 4, evidence: 8, votes: 3, levels: 2, ..small };
+        *sizes = LiftedConfig { blocks: 2, order: 4, evidence: 8, votes: 3, levels: 2, context: false, ..small };
         change(sizes);
         config
     }
@@ -367,7 +372,8 @@ mod tests {
     #[test]
     fn a_network_of_twice_the_channels_scores_as_before() {
         let small = file(&config(|_| ()));
-        let large = config(|c| (c.channels, c.bands, c.votes, c.levels, c.evidence) = (16, 7, 5, 3, 12));
+        let large =
+            config(|c| (c.context, c.channels, c.bands, c.votes, c.levels, c.evidence) = (true, 16, 7, 5, 3, 12));
         let mut parameters = Parameters::fresh(&large, 3, false).unwrap();
         let missing = parameters.take_over(&grown(&small, &large, 3).unwrap()).unwrap();
         assert!(missing.is_empty(), "{missing:?}");
