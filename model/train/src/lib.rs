@@ -46,6 +46,7 @@ pub mod measured;
 mod moving;
 mod path;
 mod random;
+mod random_array;
 mod render;
 pub mod resample;
 mod response;
@@ -63,7 +64,8 @@ mod walk;
 
 pub use body::{Body, CapsulePattern, HEAD_HALF_AXES_M, HEAD_SCALE, SPHERE_RADIUS_M};
 pub use path::{Path, Waypoint};
-pub use random::{ArrayKind, Realism, SceneRanges, random_array, random_array_of, random_paper_array, random_scene};
+pub use random::{HUDDLE_DEG, Realism, SceneRanges, random_scene};
+pub use random_array::{ArrayKind, random_array, random_array_of, random_paper_array};
 pub use render::{PEAK, Rendered};
 pub use response::Space;
 pub use room::{

@@ -11,11 +11,13 @@ pub fn thresholds() -> Vec<f32> {
     (1..=19).map(|i| i as f32 * 0.05).collect()
 }
 
-/// An error with how many sources sounded at that moment.
+/// An error with what sounded at that moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
     /// Sources that sounded.
     pub sounding: usize,
+    /// Angle from the source to the nearest other one that sounded, in degrees.
+    pub apart_deg: Option<f64>,
     /// Angle between source and peak in degrees.
     pub error_deg: f64,
 }
@@ -61,7 +63,12 @@ pub fn judge(recording: &Recording, heard: &Heard, threshold: f32) -> Judged {
                 judged.lags_deg.push(lag);
             }
         }
-        judged.pairs.extend(errors.into_iter().map(|error_deg| Pair { sounding: sources.len(), error_deg }));
+        let apart = |source: usize| {
+            let others = sources.iter().enumerate().filter(|(other, _)| *other != source);
+            others.map(|(_, other)| sources[source].angle_to_deg(other)).min_by(f64::total_cmp)
+        };
+        let pair = |(source, error_deg)| Pair { sounding: sources.len(), apart_deg: apart(source), error_deg };
+        judged.pairs.extend(errors.into_iter().enumerate().map(pair));
     }
     let count = |threshold: f32| product::count(&heard.shown, truth, threshold, HOP_S, WINDOW_S);
     judged.by_threshold = thresholds().into_iter().map(count).collect();

@@ -75,9 +75,24 @@ fn slices() -> Vec<(&'static str, Vec<Slice>)> {
         let keep = move |_: &Facts, p: &Pair| p.sounding == n;
         (n.to_string(), Box::new(keep) as Box<dyn Fn(&Facts, &Pair) -> bool>)
     });
+    let alone = [(1, "the only talker"), (2, "one of two talkers")].map(|(talkers, name)| {
+        let keep = move |f: &Facts, p: &Pair| p.sounding == 1 && f.talkers == talkers;
+        (name.to_owned(), Box::new(keep) as Box<dyn Fn(&Facts, &Pair) -> bool>)
+    });
+    let apart = [(0.0, 20.0), (20.0, 40.0), (40.0, 90.0), (90.0, 181.0)].map(|(low, high)| {
+        let name = match (low, high) {
+            (0.0, _) => format!("less than {high}° apart"),
+            (_, 181.0) => format!("{low}° and more apart"),
+            _ => format!("{low} to {high}° apart"),
+        };
+        let keep = move |_: &Facts, p: &Pair| p.sounding == 2 && p.apart_deg.is_some_and(|a| (low..high).contains(&a));
+        (name, Box::new(keep) as Box<dyn Fn(&Facts, &Pair) -> bool>)
+    });
     vec![
         ("capsules", capsules.into()),
         ("sounding at once", sounding.into()),
+        ("sounding alone", alone.into()),
+        ("two at once", apart.into()),
         ("SNR", ranges(&[-5.0, 0.0, 5.0, 10.0, 20.0, 30.0], " dB", |f| f.snr_db)),
         ("T60", ranges(&[0.2, 0.4, 0.6, 0.9, 1.3], " s", |f| f.t60_s)),
         ("aperture", ranges(&[7.0, 9.0, 11.0, 13.0], " cm", |f| Some((1e4 * f.aperture_m).round() / 100.0))),

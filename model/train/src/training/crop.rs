@@ -12,7 +12,8 @@ use spherescope_model::{Beside, SPEED_OF_SOUND_M_S, Spectra};
 
 use super::label::Ambiguity;
 use super::recipe::{Material, Stage};
-use crate::random::{SceneRanges, random_array, random_scene};
+use crate::random::{SceneRanges, random_scene};
+use crate::random_array::random_array;
 use crate::scene::SceneError;
 use crate::vector::{dot, normal_pair, random_unit, stream};
 
@@ -236,6 +237,7 @@ fn training_ranges() -> SceneRanges {
         distance_m: [0.3, 3.0],
         elevation_spread_deg: 30.0,
         walking: 0.15,
+        huddle: 0.3,
         point_noise: 0.6,
         point_noise_db: [-25.0, 3.0],
         point_noise_pole: [0.3, 0.98],

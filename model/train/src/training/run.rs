@@ -565,8 +565,8 @@ mod tests {
     fn the_gradient_of_the_bins_is_the_slope_of_the_loss() {
         for mut recipe in [tiny(), paper()] {
             if let AuGeonetConfig::Lifted(sizes) = &mut recipe.network.augeonet {
-                // What evidence and votes make of a bin is not followed.
-                (sizes.evidence, sizes.votes) = (0, 0);
+                // What evidence, votes and levels make of a bin is not followed.
+                (sizes.evidence, sizes.votes, sizes.levels) = (0, 0, 0);
             }
             let stage = recipe.stages[1].clone();
             let parameters = Parameters::fresh(&recipe.network, 1, true).unwrap();
