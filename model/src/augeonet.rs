@@ -33,7 +33,7 @@ pub enum ArrayRepresentation {
 #[derive(Clone, Debug)]
 pub enum State {
     /// Of the lifted network.
-    Lifted(LiftedState),
+    Lifted(Box<LiftedState>),
     /// Of the paper's.
     Paper(PaperState),
 }
@@ -126,7 +126,7 @@ impl AuGeonet {
     /// The state before any sound.
     pub fn start(&self) -> State {
         match self {
-            Self::Lifted(n) => State::Lifted(n.start()),
+            Self::Lifted(n) => State::Lifted(Box::new(n.start())),
             Self::Paper(n) => State::Paper(n.start()),
         }
     }
