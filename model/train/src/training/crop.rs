@@ -87,7 +87,7 @@ impl CropSource {
         let talkers = draw(&mut rng, &stage.talkers);
         let [low, high] = stage.capsules;
         // Few capsules are the hard case: the smallest number comes more often.
-        let capsules = if rng.random::<f64>() < 0.22 { low } else { rng.random_range(low..=high) };
+        let capsules = if rng.random::<f64>() < 0.15 { low } else { rng.random_range(low..=high) };
         match stage.material {
             Material::Rooms => self.room(rng, capsules, talkers, stage.crop_s),
             Material::Analytic => Ok(self.analytic(rng, capsules, talkers, stage.crop_s)),
@@ -237,7 +237,7 @@ fn training_ranges() -> SceneRanges {
         distance_m: [0.3, 3.0],
         elevation_spread_deg: 30.0,
         walking: 0.15,
-        huddle: 0.3,
+        huddle: 0.2,
         point_noise: 0.6,
         point_noise_db: [-25.0, 3.0],
         point_noise_pole: [0.3, 0.98],
