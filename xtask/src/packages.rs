@@ -67,7 +67,8 @@ pub fn ensure(packages: &[&[Package]]) -> Vec<&'static str> {
 fn apt_get(arguments: &[&str]) {
     println!("$ apt-get {}", arguments.join(" "));
     let status = Command::new("apt-get")
-        .arg("--quiet")
+        // Another apt-get may be at work, as those that update a machine by themselves: it is waited for.
+        .args(["--quiet", "-o", "DPkg::Lock::Timeout=300"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
