@@ -160,7 +160,7 @@ pub(super) fn follow<S: Simd>(simd: S, all: Follow<'_>) {
                 }
             }
         }
-        // Of the largest of them, 1, is left at least.
+        // Where the response is largest, exp(λ g·q) is left at least: 1 without levels, and far from nothing with them.
         let scale = simd.splat_f32s(q as f32 / simd.reduce_sum_f32s(sum).max(f32::MIN_POSITIVE));
         for vote in vectors_mut::<S>(votes) {
             *vote = simd.mul_f32s(*vote, scale);
