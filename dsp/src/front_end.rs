@@ -105,6 +105,10 @@ pub struct SpectrumFrame<'a> {
     pub level_slopes: &'a [f32],
 }
 
+/// The largest sample that counts as sound, as a factor of full scale: 120 dB above it. What is larger comes from a fault upstream; its
+/// square, and that of what follows from it, would not be a number.
+const LARGEST_SAMPLE: f32 = 1e6;
+
 /// The window that magnitudes are scaled to, so that the phase transform's floor means the same at every sample rate.
 const NOMINAL_WINDOW: f64 = 512.0;
 
@@ -178,7 +182,7 @@ impl FrontEnd {
 
     /// Takes one planar block `[channels][frames]` of any length and calls `sink` for each frame that it completes.
     ///
-    /// Samples that are not finite count as silence and leave no trace.
+    /// Samples that are not finite, or that are 120 dB and more above full scale, count as silence and leave no trace.
     ///
     /// # Errors
     /// [`FrontEndError::BusTooNarrow`] or [`FrontEndError::RaggedBlock`]; nothing is taken then.
@@ -201,8 +205,10 @@ impl FrontEnd {
             let step = ((frame_end - heard) as usize).min(frames - taken);
             for (channel, history) in self.history.iter_mut().enumerate() {
                 match bus.get(channel) {
-                    Some(samples) => history
-                        .extend(samples[taken..taken + step].iter().map(|&x| if x.is_finite() { x } else { 0.0 })),
+                    Some(samples) => history.extend(samples[taken..taken + step].iter().map(|&x| {
+                        // Not a number is not below anything.
+                        if x.abs() < LARGEST_SAMPLE { x } else { 0.0 }
+                    })),
                     None => history.resize(history.len() + step, 0.0),
                 }
             }
@@ -325,13 +331,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_leaves_no_trace() {
+    fn what_is_no_sound_leaves_no_trace() {
         let clean = signal(16_000);
         let mut dirty = clean.clone();
         let mut silenced = clean.clone();
-        for (i, bad) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().enumerate() {
-            dirty[i][4000 + i] = bad;
-            silenced[i][4000 + i] = 0.0;
+        let bad = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e19, -1e6];
+        for (i, bad) in bad.into_iter().enumerate() {
+            dirty[i % 4][4000 + i] = bad;
+            silenced[i % 4][4000 + i] = 0.0;
         }
         let mut a = front_end(16_000.0);
         assert_eq!(run(&mut a, &dirty, &[333]), run(&mut front_end(16_000.0), &silenced, &[333]));

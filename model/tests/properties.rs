@@ -229,6 +229,24 @@ fn silence_is_inactive_and_scores_stay_finite_after_bad_samples() {
 }
 
 #[test]
+fn faults_upstream_do_not_stay() {
+    let array = presets::find("a-format-tetrahedron").unwrap().array;
+    let from = Direction::from_degrees(70.0, -12.0).unwrap();
+    let clean = plane_wave(&array, &from, 16_000.0, 0.8, 6);
+    for fault in [f32::MAX, -1e30, 1e19, 9e5] {
+        let mut bus = clean.clone();
+        bus[2][3000] = fault;
+        bus[0][3001..3200].fill(-fault);
+        for engine in Engine::ALL {
+            let found = spectra(&mut localizer(&array, engine, 16_000.0), &bus, &[480]);
+            assert!(found.iter().flatten().all(|x| (0.0..=1.0).contains(x)), "{fault}, {}", engine.id());
+            let error = best(found.last().unwrap()).angle_to_deg(&from);
+            assert!(error < 10.0, "{error:.1}° off after {fault}, {}", engine.id());
+        }
+    }
+}
+
+#[test]
 fn wrong_settings_and_buses_are_named() {
     let array = presets::find("ring-6").unwrap().array;
     let with = |rate: f64, speed: f64, chunk: usize| {
