@@ -1,10 +1,13 @@
 //! From peaks and truth to figures: one recording, one engine.
 
+use spherescope_dsp::Direction;
+
 use super::calibration::Calibration;
 use super::listen::{HOP_S, Heard, Recording, WINDOW_S};
 use super::product::{self, Counts, MEMORY_S, Verdict};
-use super::protocol::{ACCURATE_DEG, Errors, frame_errors, lag_deg, sounding};
+use super::protocol::{ACCURATE_DEG, Errors, NO_PEAK_DEG, lag_deg, matched};
 use crate::sets::{Facts, MOVING_DEG_S};
+use crate::truth::TruthSource;
 
 /// Thresholds for which the product protocol is tabulated.
 pub fn thresholds() -> Vec<f32> {
@@ -18,8 +21,64 @@ pub struct Pair {
     pub sounding: usize,
     /// Angle from the source to the nearest other one that sounded, in degrees.
     pub apart_deg: Option<f64>,
+    /// For how long the source had sounded without a pause, in seconds; 0 in its first frame.
+    pub sounding_for_s: f64,
     /// Angle between source and peak in degrees.
     pub error_deg: f64,
+    /// Where the peak is.
+    pub place: Place,
+}
+
+/// Where the peak of a source is, seen from what else was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At most [`ACCURATE_DEG`] from its source.
+    Right,
+    /// At most [`AT_DEG`] from a talker who pauses.
+    Pausing,
+    /// At most [`AT_DEG`] from another talker who sounds.
+    Other,
+    /// None of these, at most [`BESIDE_DEG`] from its source.
+    Beside,
+    /// None of these, or there was no peak.
+    Elsewhere,
+}
+
+/// A wrong peak so near to a talker, in degrees, stands for that talker.
+pub const AT_DEG: f64 = 15.0;
+/// A wrong peak so near to its source, in degrees, is beside it.
+pub const BESIDE_DEG: f64 = 30.0;
+
+impl Place {
+    /// All places, in the order of the tables.
+    pub const ALL: [Self; 5] = [Self::Right, Self::Beside, Self::Pausing, Self::Other, Self::Elsewhere];
+
+    /// What tables call it.
+    pub fn what(self) -> String {
+        match self {
+            Self::Right => format!("within {ACCURATE_DEG}° of its source"),
+            Self::Beside => format!("{ACCURATE_DEG} to {BESIDE_DEG}° beside it"),
+            Self::Pausing => "at a talker who pauses".into(),
+            Self::Other => "at another talker who sounds".into(),
+            Self::Elsewhere => "elsewhere".into(),
+        }
+    }
+
+    /// The place of a peak `error_deg` from its source, the one of `sources` with this index.
+    fn of(peak: Option<&Direction>, error_deg: f64, source: usize, sources: &[TruthSource]) -> Self {
+        let Some(peak) = peak else { return Self::Elsewhere };
+        let at = |active: bool| {
+            let mut others = sources.iter().enumerate().filter(|(i, s)| *i != source && s.active == active);
+            others.any(|(_, s)| s.direction.angle_to_deg(peak) <= AT_DEG)
+        };
+        match error_deg {
+            e if e <= ACCURATE_DEG => Self::Right,
+            _ if at(false) => Self::Pausing,
+            _ if at(true) => Self::Other,
+            e if e <= BESIDE_DEG => Self::Beside,
+            _ => Self::Elsewhere,
+        }
+    }
 }
 
 /// What one engine did on one recording.
@@ -50,25 +109,43 @@ pub struct Outcome {
 pub fn judge(recording: &Recording, heard: &Heard, threshold: f32) -> Judged {
     let truth = &recording.truth;
     let mut judged = Judged::default();
+    let talkers = truth.iter().flatten().map(|s| s.talker + 1).max().unwrap_or(0);
+    // Windows without a pause so far, of each talker.
+    let mut windows = vec![0usize; talkers];
     for (window, best) in heard.best.iter().enumerate() {
-        let sources = sounding(&truth[window]);
-        let errors = frame_errors(&sources, best);
-        if let ([source], [peak], Some(next)) = (&sources[..], &best[..], truth.get(window + 1)) {
-            let talker = truth[window].iter().find(|s| s.active).map(|s| s.talker);
-            let next = next.iter().find(|s| Some(s.talker) == talker);
-            let moves = |next: &crate::truth::TruthSource| {
-                source.angle_to_deg(&next.direction) > 0.3 * MOVING_DEG_S * HOP_S && errors[0] < LAG_WITHIN_DEG
+        let now = &truth[window];
+        // Places in the list of this window's sources of those that sound.
+        let active: Vec<usize> = (0..now.len()).filter(|&i| now[i].active).collect();
+        let sources: Vec<Direction> = active.iter().map(|&i| now[i].direction).collect();
+        let pairs = matched(&sources, best);
+        if let ([only], [Some((peak, error_deg))], Some(next)) = (&active[..], &pairs[..], truth.get(window + 1)) {
+            let source = &now[*only];
+            let next = next.iter().find(|s| s.talker == source.talker);
+            let moves = |next: &TruthSource| {
+                source.direction.angle_to_deg(&next.direction) > 0.3 * MOVING_DEG_S * HOP_S
+                    && *error_deg < LAG_WITHIN_DEG
             };
-            if let Some(lag) = next.filter(|n| moves(n)).and_then(|n| lag_deg(source, &n.direction, &peak.direction)) {
-                judged.lags_deg.push(lag);
-            }
+            let lag = |next: &TruthSource| lag_deg(&source.direction, &next.direction, &best[*peak].direction);
+            judged.lags_deg.extend(next.filter(|n| moves(n)).and_then(lag));
         }
         let apart = |source: usize| {
             let others = sources.iter().enumerate().filter(|(other, _)| *other != source);
             others.map(|(_, other)| sources[source].angle_to_deg(other)).min_by(f64::total_cmp)
         };
-        let pair = |(source, error_deg)| Pair { sounding: sources.len(), apart_deg: apart(source), error_deg };
-        judged.pairs.extend(errors.into_iter().enumerate().map(pair));
+        for (source, (&index, pair)) in active.iter().zip(&pairs).enumerate() {
+            let error_deg = pair.map_or(NO_PEAK_DEG, |(_, angle)| angle);
+            let peak = pair.map(|(peak, _)| &best[peak].direction);
+            judged.pairs.push(Pair {
+                sounding: sources.len(),
+                apart_deg: apart(source),
+                sounding_for_s: windows[now[index].talker] as f64 * HOP_S,
+                error_deg,
+                place: Place::of(peak, error_deg, index, now),
+            });
+        }
+        for source in now {
+            windows[source.talker] = if source.active { windows[source.talker] + 1 } else { 0 };
+        }
     }
     let count = |threshold: f32| product::count(&heard.shown, truth, threshold, HOP_S, WINDOW_S);
     judged.by_threshold = thresholds().into_iter().map(count).collect();
@@ -114,4 +191,28 @@ pub fn errors(outcomes: &[&Outcome], engine: usize, keep: impl Fn(&Facts, &Pair)
         o.judged[engine].pairs.iter().filter(move |p| keep(&o.facts, p)).map(|p| p.error_deg)
     });
     Errors { degrees: kept.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_peak_has_a_place() {
+        let at = |azimuth_deg: f64| Direction::from_degrees(azimuth_deg, 0.0).unwrap();
+        let source =
+            |talker, azimuth_deg, active| TruthSource { talker, direction: at(azimuth_deg), distance_m: 1.0, active };
+        let sources = [source(0, 0.0, true), source(1, 60.0, false), source(2, -90.0, true)];
+        for (azimuth_deg, place) in [
+            (9.0, Place::Right),
+            (25.0, Place::Beside),
+            (50.0, Place::Pausing),
+            (-100.0, Place::Other),
+            (150.0, Place::Elsewhere),
+        ] {
+            let error_deg = sources[0].direction.angle_to_deg(&at(azimuth_deg));
+            assert_eq!(Place::of(Some(&at(azimuth_deg)), error_deg, 0, &sources), place, "{azimuth_deg}");
+        }
+        assert_eq!(Place::of(None, NO_PEAK_DEG, 0, &sources), Place::Elsewhere);
+    }
 }

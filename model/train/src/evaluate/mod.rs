@@ -30,7 +30,7 @@ use spherescope_model::{Engine, Network};
 use crate::measured;
 use crate::sets::{Set, Sources};
 use crate::training::{Progress, Recipe};
-use judged::Outcome;
+use judged::{AT_DEG, Outcome};
 use listen::{NamedNetwork, Sphere};
 use options::{Options, Part};
 use picture::LearningRun;
@@ -240,7 +240,14 @@ fn in_parts(results: &[(Part, Vec<Outcome>)], engines: &[String]) -> String {
     if outcomes.is_empty() {
         return String::new();
     }
-    format!("\n## sim-s and sim-u in parts\n\n{}", report::parts_table(&outcomes, engines))
+    let mut text = format!("\n## sim-s and sim-u in parts\n\n{}", report::parts_table(&outcomes, engines));
+    let _ = write!(
+        text,
+        "\nWhere the peaks are: share of the pairs · part of the mean error, in both sets together. A wrong peak within {AT_DEG}° of a \
+         talker stands for that talker.\n\n{}",
+        report::places_table(&outcomes, engines)
+    );
+    text
 }
 
 fn as_product(results: &[(Part, Vec<Outcome>)], bench: &Bench) -> String {

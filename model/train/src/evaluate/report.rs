@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::calibration::Calibration;
-use super::judged::{Outcome, Pair, errors, thresholds};
+use super::judged::{Outcome, Pair, Place, errors, thresholds};
 use super::product::Counts;
 use super::protocol::{Errors, median};
 use crate::sets::Facts;
@@ -66,6 +66,20 @@ fn slices() -> Vec<(&'static str, Vec<Slice>)> {
         };
         edges.windows(2).map(slice).collect()
     }
+    // The last range has no end.
+    fn stretches(edges: &[f64], [unit, more]: [&str; 2], value: fn(&Pair) -> Option<f64>) -> Vec<Slice> {
+        let ends = edges.iter().copied().skip(1).chain([f64::INFINITY]);
+        let slice = |(low, high): (f64, f64)| {
+            let name = match (low, high) {
+                (0.0, _) => format!("less than {high}{unit}"),
+                (_, f64::INFINITY) => format!("{low}{unit} and {more}"),
+                _ => format!("{low} to {high}{unit}"),
+            };
+            let keep = move |_: &Facts, p: &Pair| value(p).is_some_and(|v| (low..high).contains(&v));
+            (name, Box::new(keep) as Box<dyn Fn(&Facts, &Pair) -> bool>)
+        };
+        edges.iter().copied().zip(ends).map(slice).collect()
+    }
     let capsules = [(4, 4), (5, 8), (9, 12), (13, 16)].map(|(low, high)| {
         let name = if low == high { low.to_string() } else { format!("{low} to {high}") };
         let keep = move |f: &Facts, _: &Pair| (low..=high).contains(&f.capsules);
@@ -79,27 +93,21 @@ fn slices() -> Vec<(&'static str, Vec<Slice>)> {
         let keep = move |f: &Facts, p: &Pair| p.sounding == 1 && f.talkers == talkers;
         (name.to_owned(), Box::new(keep) as Box<dyn Fn(&Facts, &Pair) -> bool>)
     });
-    let apart = [(0.0, 20.0), (20.0, 40.0), (40.0, 90.0), (90.0, 181.0)].map(|(low, high)| {
-        let name = match (low, high) {
-            (0.0, _) => format!("less than {high}° apart"),
-            (_, 181.0) => format!("{low}° and more apart"),
-            _ => format!("{low} to {high}° apart"),
-        };
-        let keep = move |_: &Facts, p: &Pair| p.sounding == 2 && p.apart_deg.is_some_and(|a| (low..high).contains(&a));
-        (name, Box::new(keep) as Box<dyn Fn(&Facts, &Pair) -> bool>)
-    });
+    let of_two = |p: &Pair| p.apart_deg.filter(|_| p.sounding == 2);
     vec![
         ("capsules", capsules.into()),
         ("sounding at once", sounding.into()),
         ("sounding alone", alone.into()),
-        ("two at once", apart.into()),
+        ("two at once", stretches(&[0.0, 20.0, 40.0, 90.0], ["° apart", "more"], of_two)),
+        ("sounding for", stretches(&[0.0, 0.05, 0.1, 0.2, 0.4], [" s", "longer"], |p| Some(p.sounding_for_s))),
         ("SNR", ranges(&[-5.0, 0.0, 5.0, 10.0, 20.0, 30.0], " dB", |f| f.snr_db)),
         ("T60", ranges(&[0.2, 0.4, 0.6, 0.9, 1.3], " s", |f| f.t60_s)),
         ("aperture", ranges(&[7.0, 9.0, 11.0, 13.0], " cm", |f| Some((1e4 * f.aperture_m).round() / 100.0))),
     ]
 }
 
-/// Tables of parts: by capsules, sources at once, SNR, reverberation time and aperture. Empty parts are left out.
+/// Tables of parts: by capsules, sources at once, how long they have sounded, SNR, reverberation time and aperture. Empty parts are
+/// left out.
 pub fn parts_table(outcomes: &[&Outcome], engines: &[String]) -> String {
     let mut columns = vec!["part".to_owned(), "pairs".to_owned()];
     columns.extend_from_slice(engines);
@@ -114,6 +122,24 @@ pub fn parts_table(outcomes: &[&Outcome], engines: &[String]) -> String {
                 text += &row(cells);
             }
         }
+    }
+    text
+}
+
+/// Where the peaks are: share of the pairs and part of the mean error; all parts together are the mean error.
+pub fn places_table(outcomes: &[&Outcome], engines: &[String]) -> String {
+    let mut columns = vec!["the peak is".to_owned()];
+    columns.extend_from_slice(engines);
+    let mut text = head(&columns);
+    for place in Place::ALL {
+        let cell = |engine: usize| {
+            let all = errors(outcomes, engine, |_, _| true).degrees.len();
+            let here = errors(outcomes, engine, |_, p| p.place == place).degrees;
+            let part = |x: f64| (all > 0).then(|| x / all as f64);
+            let (share, degrees) = (part(here.len() as f64), part(here.iter().sum()));
+            format!("{} · {}", percent(share), degrees.map_or("–".into(), |d| format!("{d:.2}°")))
+        };
+        text += &row(std::iter::once(place.what()).chain((0..engines.len()).map(cell)));
     }
     text
 }
