@@ -5,7 +5,6 @@
 use std::fmt;
 
 use crate::array::MicArray;
-use crate::dereverb::Dereverb;
 use crate::levels::LevelSlope;
 use crate::nudft::{Complex32, Nudft, NudftError};
 use crate::steered::phase_transform;
@@ -98,7 +97,7 @@ pub struct SpectrumFrame<'a> {
     pub end_frames: u64,
     /// Root mean square of the array's capsules over the window, in dBFS; −∞ for digital silence.
     pub level_db: f32,
-    /// Phase-transformed spectra `[C][K]` flattened; of what [`FrontEnd::set_dereverb`] leaves, as the power and the slopes.
+    /// Phase-transformed spectra `[C][K]` flattened.
     pub phat: &'a [Complex32],
     /// Power of each bin before the phase transform, averaged over the capsules, `[K]`: |X|² of a window of 512 samples' scale.
     pub power: &'a [f32],
@@ -130,7 +129,6 @@ pub struct FrontEnd {
     phat: Vec<Complex32>,
     bin_power: Vec<f32>,
     slope: LevelSlope,
-    dereverb: Option<Dereverb>,
 }
 
 impl FrontEnd {
@@ -159,7 +157,6 @@ impl FrontEnd {
             phat: Vec::new(),
             bin_power: Vec::new(),
             slope: LevelSlope::default(),
-            dereverb: None,
         };
         front_end.set_array(array);
         Ok(front_end)
@@ -170,26 +167,12 @@ impl FrontEnd {
         self.channels = array.active().map(|c| c.channel).collect();
         self.phat = vec![Complex32::default(); self.channels.len() * self.nudft.len()];
         self.slope = LevelSlope::new(array);
-        if self.dereverb.is_some() {
-            self.dereverb = Some(Dereverb::new(array, self.nudft.len()));
-        }
-    }
-
-    /// Takes late reverberation out of what follows, or does so no more; `array` is the one that the front end has. A front end begins
-    /// without.
-    pub fn set_dereverb(&mut self, wanted: bool, array: &MicArray) {
-        if wanted != self.dereverb.is_some() {
-            self.dereverb = wanted.then(|| Dereverb::new(array, self.nudft.len()));
-        }
     }
 
     /// Forgets all audio; time starts again at 0.
     pub fn reset(&mut self) {
         self.history.iter_mut().for_each(Vec::clear);
         (self.history_start, self.history_len, self.next_frame) = (0, 0, 0);
-        if let Some(dereverb) = &mut self.dereverb {
-            dereverb.reset();
-        }
     }
 
     /// N, the window's length in samples.
@@ -250,16 +233,11 @@ impl FrontEnd {
         self.bin_power.resize(self.nudft.len(), 0.0);
         self.slope.begin(self.nudft.len());
         let per_capsule = 1.0 / self.channels.len().max(1) as f32;
-        let bins = self.nudft.len().max(1);
-        for (&channel, out) in self.channels.iter().zip(self.phat.chunks_exact_mut(bins)) {
+        let spectra = self.phat.chunks_exact_mut(self.nudft.len().max(1));
+        for (capsule, (&channel, out)) in self.channels.iter().zip(spectra).enumerate() {
             let x = &self.history[channel][start..];
             power += energy(x);
             self.nudft.process(x, out);
-        }
-        if let Some(dereverb) = &mut self.dereverb {
-            dereverb.process(&mut self.phat);
-        }
-        for (capsule, out) in self.phat.chunks_exact(bins).enumerate() {
             for (power, x) in self.bin_power.iter_mut().zip(out.iter()) {
                 *power += x.norm_sqr() * per_capsule;
             }

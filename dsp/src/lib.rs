@@ -8,7 +8,6 @@
 pub mod array;
 pub mod assignment;
 pub mod block_pool;
-pub mod dereverb;
 pub mod direction;
 pub mod doctor;
 pub mod front_end;

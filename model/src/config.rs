@@ -163,9 +163,6 @@ pub struct LiftedConfig {
     /// and how much of its vote goes by its levels. 0 for a network that hears phases alone; others have evidence and votes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub levels: usize,
-    /// Whether the front end takes late reverberation out of the spectra first.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub dereverb: bool,
 }
 
 fn is_false(x: &bool) -> bool {
@@ -200,14 +197,6 @@ impl Config {
         match &self.augeonet {
             AuGeonetConfig::Lifted(c) => c.check(),
             AuGeonetConfig::Paper(c) => c.check(),
-        }
-    }
-
-    /// Whether the front end takes late reverberation out of the spectra first.
-    pub fn dereverb(&self) -> bool {
-        match &self.augeonet {
-            AuGeonetConfig::Lifted(c) => c.dereverb,
-            AuGeonetConfig::Paper(_) => false,
         }
     }
 

@@ -235,8 +235,7 @@ impl Localizer {
             });
         }
         check_band(&network, settings.band)?;
-        let mut front_end = FrontEnd::new(rate, network.timing(), network.frequencies_hz(), &settings.array)?;
-        front_end.set_dereverb(dereverb(&network, settings.engine), &settings.array);
+        let front_end = FrontEnd::new(rate, network.timing(), network.frequencies_hz(), &settings.array)?;
         let engine = EngineState::new(&network, &settings)?;
         Ok(Self { network, settings, rate, front_end, engine, pending: Pending::default(), spectrum: Vec::new() })
     }
@@ -301,7 +300,6 @@ impl Localizer {
         if engine != self.settings.engine {
             let settings = LocalizerSettings { engine, ..self.settings.clone() };
             self.engine = EngineState::new(&self.network, &settings)?;
-            self.front_end.set_dereverb(dereverb(&self.network, engine), &settings.array);
             self.settings = settings;
             // Engines take their frames in different forms.
             self.pending.clear();
@@ -380,11 +378,6 @@ impl Localizer {
     pub fn flush(&mut self, sink: &mut dyn FnMut(&LocalizerFrame<'_>)) -> Result<(), LocalizerError> {
         self.engine.run(&self.network, &self.settings, self.rate, &mut self.pending, &mut self.spectrum, sink)
     }
-}
-
-/// Whether an engine wants late reverberation taken out; SRP-PHAT stays the classical one.
-fn dereverb(network: &Network, engine: Engine) -> bool {
-    engine == Engine::AggRl && network.config().dereverb()
 }
 
 fn check_band(network: &Network, band: Band) -> Result<(), LocalizerError> {

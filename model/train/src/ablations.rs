@@ -118,7 +118,6 @@ fn lifted() -> LiftedConfig {
         memory_s: vec![0.12, 0.4, 1.5],
         votes: 0,
         levels: 0,
-        dereverb: false,
     }
 }
 

@@ -171,7 +171,6 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
 
     let rate = SampleRate::new(rate_hz).map_err(text)?;
     let mut front_end = FrontEnd::new(rate, network.timing(), frequencies, &array).map_err(text)?;
-    front_end.set_dereverb(network.config().dereverb(), &array);
     let (mut phat, mut power, mut level_slopes) = (Vec::new(), Vec::new(), Vec::new());
     let mut outcome = Ok(());
     let front_end_s = effort.call_s(|| {
@@ -222,7 +221,7 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
     let all = counted(directions);
     let stage = |stage, load, multiply_adds| Stage { capsules, stage, load, multiply_adds };
     Ok(vec![
-        stage("front end: NUDFT, late reverberation, phase transform", front_end_s, None),
+        stage("front end: NUDFT and phase transform", front_end_s, None),
         stage("network: lift, evidence, bands, spherical blocks, projection", logits_s[0], counted(0)),
         stage("scoring of the grid's directions", scoring_s, all.zip(counted(0)).map(|(a, b)| a - b)),
         stage("rest: copies, sigmoid, noise of the measurement", whole_s - known_s, None),

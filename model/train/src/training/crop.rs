@@ -68,8 +68,6 @@ pub struct CropSource {
     pub frequencies_hz: Vec<f64>,
     /// Whether crops come with what the gradient of the bins needs.
     pub learn_bins: bool,
-    /// Whether late reverberation is taken out first.
-    pub dereverb: bool,
     /// What rooms are drawn from; length, rate and talkers are the stage's.
     pub ranges: SceneRanges,
 }
@@ -77,14 +75,7 @@ pub struct CropSource {
 impl CropSource {
     /// A source for one front end; `signals` are dry sounds at 16 kHz, levelled ([`crate::sources::level`]).
     pub fn new(signals: Vec<Vec<f32>>, timing: FrameTiming, frequencies_hz: Vec<f64>) -> Self {
-        Self {
-            signals: Arc::new(signals),
-            timing,
-            frequencies_hz,
-            learn_bins: false,
-            dereverb: false,
-            ranges: training_ranges(),
-        }
+        Self { signals: Arc::new(signals), timing, frequencies_hz, learn_bins: false, ranges: training_ranges() }
     }
 
     /// The crop of a seed.
@@ -135,7 +126,6 @@ impl CropSource {
             if let Ok(rate) = SampleRate::new(f64::from(RATE_HZ))
                 && let Ok(mut front_end) = FrontEnd::new(rate, self.timing, &self.moved(step_hz), &array)
             {
-                front_end.set_dereverb(self.dereverb, &array);
                 // The bus is the scene's own: it fits its array.
                 let _ = front_end.push(&bus, &mut |frame| {
                     phat.extend_from_slice(frame.phat);

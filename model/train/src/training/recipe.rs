@@ -108,7 +108,6 @@ impl Recipe {
             memory_s: vec![0.12, 0.4, 1.5],
             votes: 16,
             levels: 8,
-            dereverb: false,
         };
         let (steps, sizes) = match name {
             "quick" => {
