@@ -105,8 +105,8 @@ pub struct SpectrumFrame<'a> {
     pub level_slopes: &'a [f32],
 }
 
-/// The largest sample that counts as sound, as a factor of full scale: 120 dB above it. What is larger comes from a fault upstream; its
-/// square, and that of what follows from it, would not be a number.
+/// The largest sample that counts as sound, as a factor of full scale: 120 dB above it. What is larger comes from a fault upstream, and
+/// the powers of what is far larger still are not finite.
 const LARGEST_SAMPLE: f32 = 1e6;
 
 /// The window that magnitudes are scaled to, so that the phase transform's floor means the same at every sample rate.

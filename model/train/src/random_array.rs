@@ -47,7 +47,7 @@ pub enum ArrayKind {
 /// A random array: one of the kinds, in most of them with a radius log-uniform from 1 to 20 cm (at least so large that capsules keep
 /// some millimetres apart), turned at random. Channels are 0, 1, 2, ….
 ///
-/// Arrays like the paper's and spheres are drawn most, lines least, spheres with 4 to 24 capsules, heads with 4 to 12, tetrahedra with four.
+/// Open three-dimensional kinds are drawn most, lines least, spheres with 4 to 24 capsules, heads with 4 to 12, tetrahedra with four.
 ///
 /// # Errors
 /// [`ArrayError`] for fewer than 2 or more than 64 capsules.
@@ -61,12 +61,12 @@ pub fn random_array(seed: u64, capsules: usize) -> Result<MicArray, ArrayError> 
         (ArrayKind::Disc, 0.7),
         (ArrayKind::Line, 0.5),
         (ArrayKind::Tetrahedron, only(4..=4, 8.0)),
-        (ArrayKind::Sphere, only(4..=24, 4.5)),
+        (ArrayKind::Sphere, only(4..=24, 3.5)),
         (ArrayKind::Head, only(4..=12, 0.6)),
         (ArrayKind::Box, 0.8),
         (ArrayKind::Grid, only(4..=64, 0.7)),
         (ArrayKind::Rings, only(6..=64, 0.7)),
-        (ArrayKind::Paper, only(4..=16, 6.0)),
+        (ArrayKind::Paper, only(4..=16, 3.0)),
     ];
     let mut draw = rng.random_range(0.0..weights.iter().map(|w| w.1).sum());
     let mut kind = ArrayKind::Ball;
