@@ -196,6 +196,7 @@ pub fn errors(outcomes: &[&Outcome], engine: usize, keep: impl Fn(&Facts, &Pair)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spherescope_dsp::Peak;
 
     #[test]
     fn a_wrong_peak_has_a_place() {
@@ -214,5 +215,25 @@ mod tests {
             assert_eq!(Place::of(Some(&at(azimuth_deg)), error_deg, 0, &sources), place, "{azimuth_deg}");
         }
         assert_eq!(Place::of(None, NO_PEAK_DEG, 0, &sources), Place::Elsewhere);
+    }
+
+    #[test]
+    fn a_pause_ends_how_long_a_source_has_sounded() {
+        let at = |azimuth_deg: f64| Direction::from_degrees(azimuth_deg, 0.0).unwrap();
+        let window = |active| vec![TruthSource { talker: 0, direction: at(20.0), distance_m: 1.0, active }];
+        let active = [true, true, true, false, true];
+        let recording = Recording {
+            sample_rate_hz: 16_000,
+            channels: Vec::new(),
+            array: spherescope_dsp::presets::find("ring-6").unwrap().array,
+            truth: active.map(window).into(),
+            facts: Facts { capsules: 6, aperture_m: 0.1, talkers: 1, snr_db: None, t60_s: None },
+        };
+        let peak = Peak { index: 0, direction: at(26.0), score: 0.9 };
+        let best = active.map(|active| if active { vec![peak] } else { Vec::new() }).into();
+        let judged = judge(&recording, &Heard { best, shown: vec![Vec::new(); active.len()] }, 0.5);
+        let found: Vec<f64> = judged.pairs.iter().map(|p| p.sounding_for_s).collect();
+        assert_eq!(found, [0.0, HOP_S, 2.0 * HOP_S, 0.0]);
+        assert!(judged.pairs.iter().all(|p| p.place == Place::Right && (p.error_deg - 6.0).abs() < 1e-6));
     }
 }
