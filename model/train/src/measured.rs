@@ -124,6 +124,7 @@ pub fn render(response: &Response, sources: &Sources, seed: u64) -> Result<Recor
         channels,
         array,
         truth: (0..windows).map(truth).collect(),
+        direct_db: Vec::new(),
     })
 }
 

@@ -66,7 +66,7 @@ pub fn random_array(seed: u64, capsules: usize) -> Result<MicArray, ArrayError> 
         (ArrayKind::Box, 0.8),
         (ArrayKind::Grid, only(4..=64, 0.7)),
         (ArrayKind::Rings, only(6..=64, 0.7)),
-        (ArrayKind::Paper, only(4..=16, 3.0)),
+        (ArrayKind::Paper, only(4..=16, 4.5)),
     ];
     let mut draw = rng.random_range(0.0..weights.iter().map(|w| w.1).sum());
     let mut kind = ArrayKind::Ball;

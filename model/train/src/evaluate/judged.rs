@@ -23,6 +23,10 @@ pub struct Pair {
     pub apart_deg: Option<f64>,
     /// For how long the source had sounded without a pause, in seconds; 0 in its first frame.
     pub sounding_for_s: f64,
+    /// Time since the recording began in seconds.
+    pub at_s: f64,
+    /// How far its direct sound stands above all else, in decibels; see [`Recording::direct_db`].
+    pub direct_db: Option<f64>,
     /// Angle between source and peak in degrees.
     pub error_deg: f64,
     /// Where the peak is.
@@ -139,6 +143,8 @@ pub fn judge(recording: &Recording, heard: &Heard, threshold: f32) -> Judged {
                 sounding: sources.len(),
                 apart_deg: apart(source),
                 sounding_for_s: windows[now[index].talker] as f64 * HOP_S,
+                at_s: window as f64 * HOP_S,
+                direct_db: recording.direct_db.get(window).map(|levels| levels[index]),
                 error_deg,
                 place: Place::of(peak, error_deg, index, now),
             });
@@ -227,6 +233,7 @@ mod tests {
             channels: Vec::new(),
             array: spherescope_dsp::presets::find("ring-6").unwrap().array,
             truth: active.map(window).into(),
+            direct_db: Vec::new(),
             facts: Facts { capsules: 6, aperture_m: 0.1, talkers: 1, snr_db: None, t60_s: None },
         };
         let peak = Peak { index: 0, direction: at(26.0), score: 0.9 };

@@ -7,7 +7,9 @@ use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings, Ne
 
 use super::protocol::sounding;
 use super::rivals::{Music, Smoother};
-use crate::scene::Scene;
+use crate::render::Rendered;
+use crate::response::Space;
+use crate::scene::{Scene, SceneError, SceneParts};
 use crate::sets::{Facts, SetScene};
 use crate::truth::TruthSource;
 
@@ -31,6 +33,9 @@ pub struct Recording {
     pub array: MicArray,
     /// All sources in each window of [`WINDOW_S`] every [`HOP_S`].
     pub truth: Vec<Vec<TruthSource>>,
+    /// How far the direct sound of each source of [`Recording::truth`] stands above all else in the same window (its own reverberation,
+    /// other sources, noise), in decibels, at most [`MOST_DIRECT_DB`]; empty where nobody knows.
+    pub direct_db: Vec<Vec<f64>>,
     /// What is known beside.
     pub facts: Facts,
 }
@@ -51,11 +56,14 @@ impl Recording {
 
     fn of_scene(scene: &Scene, facts: Facts) -> Self {
         let rendered = scene.render();
+        let truth: Vec<Vec<TruthSource>> =
+            scene.truth().every(HOP_S, WINDOW_S).into_iter().map(|f| f.sources).collect();
         Self {
+            direct_db: direct_over_rest_db(scene, &rendered, &truth).unwrap_or_default(),
             sample_rate_hz: rendered.sample_rate_hz,
             channels: rendered.channels,
             array: scene.parts().array.clone(),
-            truth: scene.truth().every(HOP_S, WINDOW_S).into_iter().map(|f| f.sources).collect(),
+            truth,
             facts,
         }
     }
@@ -66,6 +74,53 @@ impl Recording {
         let index = windows.round();
         ((windows - index).abs() < 0.1 && index >= 0.0 && (index as usize) < self.truth.len()).then_some(index as usize)
     }
+}
+
+/// What [`Recording::direct_db`] says of talkers in an empty space without any noise.
+pub const MOST_DIRECT_DB: f64 = 30.0;
+
+/// [`Recording::direct_db`] of a scene: each talker is heard once more, alone in an empty space.
+///
+/// # Errors
+/// As [`Scene::new`]; a scene that is one has none.
+fn direct_over_rest_db(scene: &Scene, all: &Rendered, truth: &[Vec<TruthSource>]) -> Result<Vec<Vec<f64>>, SceneError> {
+    let powers = |channels: &[Vec<f32>]| -> Vec<f64> {
+        let window = |index: usize| {
+            let frame = |time_s: f64| (time_s * f64::from(all.sample_rate_hz)).round() as usize;
+            let start = index as f64 * HOP_S;
+            let heard = |c: &Vec<f32>| c.get(frame(start)..frame(start + WINDOW_S)).map_or(0.0, energy);
+            channels.iter().map(heard).sum()
+        };
+        (0..truth.len()).map(window).collect()
+    };
+    let whole = powers(&all.channels);
+    let mut direct: Vec<Vec<f64>> = Vec::new();
+    for talker in &scene.parts().talkers {
+        let alone = Scene::new(SceneParts {
+            space: Space::FreeField { speed_m_s: scene.parts().space.speed_m_s() },
+            talkers: vec![talker.clone()],
+            sensor_snr_db: None,
+            diffuse: None,
+            ..scene.parts().clone()
+        })?
+        .render();
+        let gain = (all.gain / alone.gain).powi(2);
+        direct.push(powers(&alone.channels).into_iter().map(|power| power * gain).collect());
+    }
+    let least_rest = 10f64.powf(-MOST_DIRECT_DB / 10.0);
+    let of = |(window, sources): (usize, &Vec<TruthSource>)| {
+        let level = |source: &TruthSource| {
+            let power = direct[source.talker][window];
+            let rest = (whole[window] - power).max(least_rest * power).max(f64::MIN_POSITIVE);
+            10.0 * (power / rest).log10()
+        };
+        sources.iter().map(level).collect()
+    };
+    Ok(truth.iter().enumerate().map(of).collect())
+}
+
+fn energy(samples: &[f32]) -> f64 {
+    samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum()
 }
 
 /// A network and the name under which its results stand.
@@ -210,4 +265,39 @@ pub fn music(recording: &Recording, network: &Arc<Network>, sphere: &Sphere) -> 
         })
         .map_err(|e| e.to_string())?;
     Ok(heard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::DiffuseNoise;
+    use crate::sets::{Set, Sources};
+
+    /// Median level of the direct sound in the windows in which the only talker speaks.
+    fn direct_db(parts: SceneParts, facts: Facts) -> f64 {
+        let recording = Recording::of_scene(&Scene::new(parts).unwrap(), facts);
+        assert_eq!(recording.direct_db.len(), recording.truth.len());
+        let spoken = recording.truth.iter().zip(&recording.direct_db).filter(|(sources, _)| sources[0].active);
+        let mut levels: Vec<f64> = spoken.map(|(_, levels)| levels[0]).collect();
+        levels.sort_by(f64::total_cmp);
+        assert!(levels.len() > 20);
+        levels[levels.len() / 2]
+    }
+
+    #[test]
+    fn direct_sound_is_held_against_all_else() {
+        let sources = Sources::built_in();
+        let scenes = (0..40).filter_map(|i| Set::S.scene(i, &sources).ok());
+        let scene = scenes.into_iter().find(|s| s.facts.talkers == 1).unwrap();
+        let mut in_room = SceneParts { sensor_snr_db: None, diffuse: None, ..scene.scene.parts().clone() };
+        in_room.talkers.retain(|t| t.named);
+        let empty = SceneParts { space: Space::FreeField { speed_m_s: in_room.space.speed_m_s() }, ..in_room.clone() };
+        let noisy =
+            |snr_db| SceneParts { diffuse: Some(DiffuseNoise { snr_db, slope_db_per_octave: -3.0 }), ..empty.clone() };
+        let [alone, room, loud, faint] =
+            [empty.clone(), in_room, noisy(0.0), noisy(10.0)].map(|parts| direct_db(parts, scene.facts));
+        assert_eq!(alone, MOST_DIRECT_DB);
+        assert!(room < 15.0, "{room}");
+        assert!(loud.abs() < 5.0 && (faint - loud - 10.0).abs() < 2.0, "{loud} {faint}");
+    }
 }

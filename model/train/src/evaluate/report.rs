@@ -71,8 +71,8 @@ fn slices() -> Vec<(&'static str, Vec<Slice>)> {
         let ends = edges.iter().copied().skip(1).chain([f64::INFINITY]);
         let slice = |(low, high): (f64, f64)| {
             let name = match (low, high) {
-                (0.0, _) => format!("less than {high}{unit}"),
                 (_, f64::INFINITY) => format!("{low}{unit} and {more}"),
+                (0.0 | f64::NEG_INFINITY, _) => format!("less than {high}{unit}"),
                 _ => format!("{low} to {high}{unit}"),
             };
             let keep = move |_: &Facts, p: &Pair| value(p).is_some_and(|v| (low..high).contains(&v));
@@ -100,14 +100,19 @@ fn slices() -> Vec<(&'static str, Vec<Slice>)> {
         ("sounding alone", alone.into()),
         ("two at once", stretches(&[0.0, 20.0, 40.0, 90.0], ["° apart", "more"], of_two)),
         ("sounding for", stretches(&[0.0, 0.05, 0.1, 0.2, 0.4], [" s", "longer"], |p| Some(p.sounding_for_s))),
+        ("into the scene", stretches(&[0.0, 0.5, 1.0, 2.0, 3.0], [" s", "later"], |p| Some(p.at_s))),
+        (
+            "direct sound over all else",
+            stretches(&[f64::NEG_INFINITY, -20.0, -15.0, -10.0, -5.0, 0.0], [" dB", "more"], |p| p.direct_db),
+        ),
         ("SNR", ranges(&[-5.0, 0.0, 5.0, 10.0, 20.0, 30.0], " dB", |f| f.snr_db)),
         ("T60", ranges(&[0.2, 0.4, 0.6, 0.9, 1.3], " s", |f| f.t60_s)),
         ("aperture", ranges(&[7.0, 9.0, 11.0, 13.0], " cm", |f| Some((1e4 * f.aperture_m).round() / 100.0))),
     ]
 }
 
-/// Tables of parts: by capsules, sources at once, how long they have sounded, SNR, reverberation time and aperture. Empty parts are
-/// left out.
+/// Tables of parts: by capsules, sources at once, how long they have sounded, when, how direct they are heard, SNR, reverberation time
+/// and aperture. Empty parts are left out.
 pub fn parts_table(outcomes: &[&Outcome], engines: &[String]) -> String {
     let mut columns = vec!["part".to_owned(), "pairs".to_owned()];
     columns.extend_from_slice(engines);
