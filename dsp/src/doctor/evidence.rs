@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::gains::Place;
 use super::hypotheses::Fit;
 use crate::direction::Direction;
 
@@ -23,6 +24,8 @@ pub(super) struct Moment {
     pub coincident: f32,
     /// Signs of the channels against the first, a bit for each negative one, where they are coincident.
     pub signs: u64,
+    /// Level of each capsule in dBFS, `[C]`.
+    pub levels_db: Vec<f32>,
     /// Power of the second to fourth channel over the first's, in decibels; `None` with fewer channels.
     pub first_order_db: Option<f32>,
 }
@@ -89,6 +92,20 @@ impl Evidence {
     /// The moments, the oldest first.
     pub fn moments(&self) -> impl Iterator<Item = &Moment> {
         self.moments.iter()
+    }
+
+    /// The levels of these moments: towards where each was loudest on average, and the mean of each capsule's level, `[C]`.
+    pub fn levels(&self, of: &[usize], directions: &[Direction], capsules: usize) -> Place {
+        let mut place = Place { towards: [0.0; 3], levels_db: vec![0.0; capsules] };
+        for moment in of.iter().map(|&i| &self.moments[i]) {
+            let unit = directions[moment.fit.direction].unit();
+            place.towards.iter_mut().zip(unit).for_each(|(sum, x)| *sum += x);
+            let levels = place.levels_db.iter_mut().zip(&moment.levels_db);
+            levels.for_each(|(sum, level)| *sum += f64::from(*level) / of.len() as f64);
+        }
+        let length = place.towards.iter().map(|x| x * x).sum::<f64>().sqrt().max(1e-9);
+        place.towards.iter_mut().for_each(|x| *x /= length);
+        place
     }
 
     /// Number of moments.

@@ -38,6 +38,8 @@ pub enum FindingKind {
     Dead,
     /// A channel whose peaks are cut off.
     Clipped,
+    /// Channels with other gains than the rest.
+    Unmatched,
     /// Two channels with the same samples, but for a gain.
     Duplicated,
     /// A channel with the opposite sign.
@@ -51,7 +53,16 @@ pub enum FindingKind {
 impl FindingKind {
     /// Whether the finding comes from the sound; the others come from the layout alone.
     pub fn is_heard(self) -> bool {
-        matches!(self, Self::Dead | Self::Clipped | Self::Duplicated | Self::Inverted | Self::Swapped | Self::Ambisonic)
+        matches!(
+            self,
+            Self::Dead
+                | Self::Clipped
+                | Self::Unmatched
+                | Self::Duplicated
+                | Self::Inverted
+                | Self::Swapped
+                | Self::Ambisonic
+        )
     }
 }
 

@@ -10,6 +10,7 @@
 //!    arrays of 1 cm work as those of 1 m do.
 //! 3. Moments add up. A swap is found when it fits better than the layout and than any other swap, in most moments and from most of the
 //!    places that sound came from; one place alone could deceive.
+//! 4. Levels of the same moments, place by place, show channels whose gains differ by more than direction and distance explain.
 //!
 //! What the doctor needs: somebody who walks round the array and speaks, claps or rattles keys for 10 to 20 s, in at least three
 //! directions 30° and more apart, some 10 dB above the noise. A steady tone or a hum does not do.
@@ -20,6 +21,7 @@
 mod coincidence;
 mod evidence;
 mod finding;
+mod gains;
 mod geometry;
 mod hypotheses;
 mod levels;
@@ -34,6 +36,7 @@ use coincidence::Copies;
 use evidence::{Evidence, Gain};
 use finding::channel_names;
 pub use finding::{Finding, FindingKind, Remedy, Severity};
+use gains::Place;
 use geometry::is_mirror;
 pub use geometry::{LEARNED_APERTURE_M, geometry};
 use hypotheses::{Fitting, Hypothesis, LANES};
@@ -107,6 +110,8 @@ pub struct Doctor {
     channels: Vec<usize>,
     /// The capsules in the order of their channels, `[C]`.
     by_channel: Vec<usize>,
+    /// The capsules from their centroid in metres, `[C]`.
+    capsules_m: Vec<[f64; 3]>,
     moments: Moments,
     levels: Levels,
     copies: Copies,
@@ -158,6 +163,7 @@ impl Doctor {
             levels: Levels::new(places.len()),
             copies: Copies::new(places.len()),
             mirrors: mirrors.collect(),
+            capsules_m: places,
             fitting,
             evidence: Evidence::default(),
             told: None,
@@ -197,6 +203,8 @@ impl Doctor {
                 copies.push(products, levels_db);
                 (moment.coincident, moment.signs) = coincidence::coincident(products, capsules, by_channel[0]);
                 moment.first_order_db = coincidence::first_order_db(by_channel.iter().map(|&c| levels_db[c]));
+                moment.levels_db.clear();
+                moment.levels_db.extend_from_slice(levels_db);
                 moment.told = told;
                 evidence.push(moment);
             },
@@ -225,6 +233,7 @@ impl Doctor {
         } else {
             self.find_copies(&mut findings, &mut ill);
             self.find_turned_and_swapped(&mut findings, &ill);
+            self.find_unmatched(&mut findings, &ill);
         }
         findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.kind, f.channels.clone()));
         findings
@@ -423,6 +432,50 @@ impl Doctor {
                 stated
             ),
             remedy: Some(Remedy::SwapChannels { a, b }),
+        });
+    }
+
+    /// Channels with other gains; not before those that are swapped hang in their places.
+    fn find_unmatched(&self, findings: &mut Vec<Finding>, ill: &[bool]) {
+        let well: Vec<usize> = (0..self.channels.len()).filter(|&c| !ill[c]).collect();
+        let places = self.evidence.places(self.fitting.directions());
+        let moments: usize = places.iter().map(Vec::len).sum();
+        let swapped = findings.iter().any(|f| f.kind == FindingKind::Swapped);
+        if swapped || places.len() < FEWEST_PLACES || moments < FEWEST_MOMENTS {
+            return;
+        }
+        let levels = |of: &Vec<usize>| {
+            let place = self.evidence.levels(of, self.fitting.directions(), self.channels.len());
+            Place { levels_db: well.iter().map(|&c| place.levels_db[c]).collect(), ..place }
+        };
+        let heard: Vec<Place> = places.iter().map(levels).collect();
+        let capsules_m: Vec<[f64; 3]> = well.iter().map(|&c| self.capsules_m[c]).collect();
+        let offsets = gains::unmatched(&heard, &capsules_m);
+        let mut odd: Vec<(usize, f64)> =
+            well.iter().zip(offsets).filter_map(|(&c, offset)| Some((self.channels[c], offset?))).collect();
+        odd.sort_unstable_by_key(|(channel, _)| *channel);
+        let channels: Vec<usize> = odd.iter().map(|(channel, _)| *channel).collect();
+        let title = match odd[..] {
+            [] => return,
+            [(channel, offset_db)] => {
+                let side = if offset_db > 0.0 { "louder" } else { "quieter" };
+                format!("Channel {} is {:.0} dB {side} than the others", channel + 1, offset_db.abs())
+            }
+            _ => format!("{} have other gains than the rest", capitalised(&channel_names(&channels))),
+        };
+        let list: Vec<String> =
+            odd.iter().map(|(channel, offset_db)| format!("channel {}: {offset_db:+.1} dB", channel + 1)).collect();
+        findings.push(Finding {
+            kind: FindingKind::Unmatched,
+            severity: Severity::Warning,
+            channels,
+            title,
+            evidence: format!(
+                "Against the middle of all, {}, in {moments} moments from {} places; what direction and distance explain is taken off.                  Set all preamplifiers alike: levels tell directions, too.",
+                list.join(", "),
+                places.len()
+            ),
+            remedy: None,
         });
     }
 

@@ -86,7 +86,7 @@ fn from_one_place_alone_nothing_false_is_said() {
 
 #[test]
 fn every_fault_is_told_from_the_others() {
-    let mut counts = [0; 4];
+    let mut counts = [0; 5];
     for case in CASES.start + 1..CASES.start + 9 {
         let array = array(case);
         let parts = scene(case, array.clone(), Places::Many);
@@ -129,10 +129,22 @@ fn every_fault_is_told_from_the_others() {
         let top = 0.2 * clipped[ill].iter().fold(0.0f32, |m, x| m.max(x.abs()));
         clipped[ill].iter_mut().for_each(|x| *x = x.clamp(-top, top));
         check(3, &clipped, (FindingKind::Clipped, vec![ill]));
+
+        let mut unmatched = channels.clone();
+        let gain_db = if case % 2 == 0 { 9.0f32 } else { -9.0 };
+        unmatched[ill].iter_mut().for_each(|x| *x *= 10f32.powf(gain_db / 20.0));
+        let found = check(4, &unmatched, (FindingKind::Unmatched, vec![ill]));
+        if let [finding] = &found[..] {
+            assert!(finding.title.ends_with(if gain_db > 0.0 {
+                "louder than the others"
+            } else {
+                "quieter than the others"
+            }));
+        }
     }
     println!(
-        "of 8 each: {} dead, {} inverted, {} duplicated, {} clipped found and nothing else",
-        counts[0], counts[1], counts[2], counts[3]
+        "of 8 each: {} dead, {} inverted, {} duplicated, {} clipped, {} unmatched found and nothing else",
+        counts[0], counts[1], counts[2], counts[3], counts[4]
     );
     assert!(counts.iter().all(|&c| c >= 7), "{counts:?}");
 }
