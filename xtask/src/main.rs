@@ -72,6 +72,7 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
              --sources DIR                dry recordings, may be repeated; --start FILE begins from other weights;
              --out DIR, --threads N,      the run's folder (default target/training/RECIPE) and its limits
              --minutes N, --checkpoint N
+             --learner PROGRAM            leaves losses and gradients to another program, as model/train/gpu/learner.py on a GPU
              --calibrate FILE             makes the scores of finished weights probabilities, in place (a finished run does so itself)
   ablate   trains variants of the network at one budget and writes the table into docs/results.md; goes on where interrupted
              --budget N                   1 is some minutes of two cores for each variant (default 1); --sources DIR, --out DIR,

@@ -1,4 +1,5 @@
-//! Trains a network: `train [--recipe quick|full|FILE] [--out DIR] [--sources DIR]… [--start WEIGHTS] [--threads N] [--minutes N]`.
+//! Trains a network: `train [--recipe quick|full|FILE] [--out DIR] [--sources DIR]… [--start WEIGHTS] [--learner PROGRAM]
+//! [--threads N] [--minutes N]`.
 //! `train --calibrate WEIGHTS [--sources DIR]…` makes the scores of finished weights probabilities, in place;
 //! `train --ablations BUDGET [--judges DIR] [--write FILE]` compares variants of the network at one budget.
 //!
@@ -28,6 +29,7 @@ struct Options {
     out: PathBuf,
     sources: Vec<PathBuf>,
     start: Option<PathBuf>,
+    learner: Option<String>,
     threads: usize,
     minutes: f64,
     checkpoint_minutes: f64,
@@ -57,6 +59,7 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
         out: PathBuf::new(),
         sources: Vec::new(),
         start: None,
+        learner: None,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         minutes: f64::INFINITY,
         checkpoint_minutes: 3.0,
@@ -81,6 +84,7 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
             "--out" => options.out = value.into(),
             "--sources" => options.sources.push(value.into()),
             "--start" => options.start = Some(value.into()),
+            "--learner" => options.learner = Some(value),
             "--threads" => options.threads = number("a number of threads")?.ceil() as usize,
             "--minutes" => options.minutes = number("a number of minutes")?,
             "--checkpoint" => options.checkpoint_minutes = number("a number of minutes")?,
@@ -90,7 +94,7 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
             "--write" => options.write = Some(value.into()),
             _ => {
                 return Err(format!(
-                    "expected --recipe, --out, --sources, --start, --threads, --minutes, --checkpoint, --calibrate, \
+                    "expected --recipe, --out, --sources, --start, --learner, --threads, --minutes, --checkpoint, --calibrate, \
                      --ablations, --judges or --write, found `{option}`"
                 ));
             }
@@ -180,6 +184,9 @@ fn train(options: &Options, signals: Vec<Vec<f32>>, start: Option<&[u8]>) -> Res
     let dry = signals.clone();
     let mut run =
         Run::open(&options.out, options.recipe.clone(), signals, start, options.threads).map_err(|e| e.to_string())?;
+    if let Some(command) = &options.learner {
+        run.use_learner(command).map_err(|e| e.to_string())?;
+    }
     let total = run.recipe().steps();
     println!("{}: step {} of {total}, {} threads", options.out.display(), run.steps_done(), options.threads);
     let began = Instant::now();

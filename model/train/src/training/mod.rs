@@ -8,6 +8,7 @@ mod adam;
 mod crop;
 mod grow;
 mod label;
+mod learner;
 mod loss;
 mod objective;
 mod parameters;

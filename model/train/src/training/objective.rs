@@ -68,7 +68,7 @@ pub(super) fn loss_of(
 }
 
 /// Labels `[T][D]` flattened. Talkers stand still for many frames: a row is computed once for each change.
-fn labels(crop: &Crop, candidates: &[Direction], beamwidth_deg: f64) -> Vec<f32> {
+pub(super) fn labels(crop: &Crop, candidates: &[Direction], beamwidth_deg: f64) -> Vec<f32> {
     let mut all: Vec<f32> = Vec::with_capacity(crop.frames * candidates.len());
     for t in 0..crop.frames {
         if t > 0 && crop.sources[t] == crop.sources[t - 1] {

@@ -114,6 +114,11 @@ impl Parameters {
         self.trained().map(|(p, _)| p.elements()).sum()
     }
 
+    /// Names and shapes of what is trained, in the order of [`Parameters::values`].
+    pub(super) fn shapes(&self) -> Vec<(&str, &[usize])> {
+        self.trained().map(|(p, _)| (p.name.as_str(), p.shape.as_slice())).collect()
+    }
+
     fn trained(&self) -> impl Iterator<Item = (&Parameter, &Var)> {
         self.layout.iter().zip(&self.vars).filter(|(p, _)| self.learn_bins || p.name != BINS)
     }

@@ -16,6 +16,7 @@ use spherescope_model::{Network, SPEED_OF_SOUND_M_S};
 use super::adam::{Adam, AdamSettings};
 use super::crop::{Crop, CropSource};
 use super::grow::grown;
+use super::learner::Learner;
 use super::objective::{candidates, loss_of};
 use super::parameters::{Parameters, ParametersError, singles};
 use super::recipe::{Recipe, Stage};
@@ -103,6 +104,9 @@ pub struct Run {
     started: std::time::Instant,
     source: CropSource,
     threads: usize,
+    learner: Option<Learner>,
+    /// Records of the next step's crops, and that step.
+    prepared: Option<(u64, Vec<Vec<u8>>)>,
 }
 
 /// What one crop taught.
@@ -159,6 +163,8 @@ impl Run {
             parameters,
             source,
             threads: threads.max(1),
+            learner: None,
+            prepared: None,
         };
         if run.checkpoint_path().exists() {
             run.load_checkpoint()?;
@@ -168,6 +174,16 @@ impl Run {
         }
         run.set_values()?;
         Ok(run)
+    }
+
+    /// Leaves losses and gradients to another program, started by `command`: a program and its arguments with spaces between them. See
+    /// `model/train/gpu/learner.py` for what it must do. Results are no longer the same bit by bit from run to run.
+    ///
+    /// # Errors
+    /// [`RunError::Step`] for a network that learners do not know, or a program that does not start.
+    pub fn use_learner(&mut self, command: &str) -> Result<(), RunError> {
+        self.learner = Some(Learner::start(command, &self.recipe, &self.parameters).map_err(RunError::Step)?);
+        Ok(())
     }
 
     /// Steps done.
@@ -201,37 +217,15 @@ impl Run {
     /// [`RunError::Step`].
     pub fn advance(&mut self) -> Result<Option<StepReport>, RunError> {
         let Some((stage, within)) = self.recipe.stage_of(self.step) else { return Ok(None) };
-        let module = self.parameters.module()?;
-        let next = AtomicUsize::new(0);
-        let slots: Vec<Mutex<Option<Result<Learned, String>>>> = (0..stage.batch).map(|_| Mutex::new(None)).collect();
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.min(stage.batch) {
-                scope.spawn(|| {
-                    loop {
-                        let item = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(slot) = slots.get(item) else { break };
-                        let result = self.learn_from(&module, stage, item);
-                        if let Ok(mut slot) = slot.lock() {
-                            *slot = Some(result);
-                        }
-                    }
-                });
+        let (stage, learner) = (stage.clone(), self.learner.take());
+        let (loss, gradient, observed) = match learner {
+            None => self.learn_here(&stage)?,
+            Some(mut learner) => {
+                let (loss, gradient) = self.learn_there(&stage, &mut learner)?;
+                self.learner = Some(learner);
+                (loss, gradient, Vec::new())
             }
-        });
-        // In the order of the items, whoever computed them: sums of floating-point numbers depend on it.
-        let (mut loss, mut gradient, mut observed) = (0.0, vec![0f32; self.values.len()], Vec::new());
-        let share = 1.0 / stage.batch as f32;
-        for slot in slots {
-            let result = slot.into_inner().ok().flatten().unwrap_or_else(|| Err("a worker ended early".into()));
-            let learned = result.map_err(RunError::Step)?;
-            loss += learned.loss * f64::from(share);
-            observed.resize(learned.observed.len(), 0f32);
-            for (sums, of_one) in [(&mut gradient, learned.gradient), (&mut observed, learned.observed)] {
-                for (sum, x) in sums.iter_mut().zip(of_one) {
-                    *sum += share * x;
-                }
-            }
-        }
+        };
         let settings = AdamSettings { rate: stage.rate_at(within), decay: WEIGHT_DECAY, clip: CLIP };
         let bins = self.parameters.bins();
         let norm = self.adam.step(&mut self.values, &gradient, &bins, &settings);
@@ -248,6 +242,84 @@ impl Run {
         Ok(Some(report))
     }
 
+    /// `work(0..count)` on all threads; results in order.
+    fn on_all_threads<T: Send>(
+        &self,
+        count: usize,
+        work: impl Fn(usize) -> Result<T, String> + Sync,
+    ) -> Result<Vec<T>, RunError> {
+        let next = AtomicUsize::new(0);
+        let slots: Vec<Mutex<Option<Result<T, String>>>> = (0..count).map(|_| Mutex::new(None)).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.min(count) {
+                scope.spawn(|| {
+                    loop {
+                        let item = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(slot) = slots.get(item) else { break };
+                        let result = work(item);
+                        if let Ok(mut slot) = slot.lock() {
+                            *slot = Some(result);
+                        }
+                    }
+                });
+            }
+        });
+        let done = |slot: Mutex<Option<Result<T, String>>>| {
+            slot.into_inner().ok().flatten().unwrap_or_else(|| Err("a worker ended early".into()))
+        };
+        slots.into_iter().map(|slot| done(slot).map_err(RunError::Step)).collect()
+    }
+
+    /// Mean loss, gradient and batch norms' moments of the step's crops.
+    fn learn_here(&self, stage: &Stage) -> Result<(f64, Vec<f32>, Vec<f32>), RunError> {
+        let module = self.parameters.module()?;
+        let all = self.on_all_threads(stage.batch, |item| self.learn_from(&module, stage, item))?;
+        // In the order of the items, whoever computed them: sums of floating-point numbers depend on it.
+        let (mut loss, mut gradient, mut observed) = (0.0, vec![0f32; self.values.len()], Vec::new());
+        let share = 1.0 / stage.batch as f32;
+        for learned in all {
+            loss += learned.loss * f64::from(share);
+            observed.resize(learned.observed.len(), 0f32);
+            for (sums, of_one) in [(&mut gradient, learned.gradient), (&mut observed, learned.observed)] {
+                for (sum, x) in sums.iter_mut().zip(of_one) {
+                    *sum += share * x;
+                }
+            }
+        }
+        Ok((loss, gradient, observed))
+    }
+
+    /// The same from a learner, while the crops of the step after this one are drawn.
+    fn learn_there(&mut self, stage: &Stage, learner: &mut Learner) -> Result<(f64, Vec<f32>), RunError> {
+        let recorder = learner.recorder.clone();
+        let prepare = |step: u64| -> Result<Option<Vec<Vec<u8>>>, RunError> {
+            let Some((stage, _)) = self.recipe.stage_of(step) else { return Ok(None) };
+            let record = |item: usize| {
+                let (crop, candidates) = self.draw(stage, step, item)?;
+                Ok(recorder.record(&crop, stage, &candidates))
+            };
+            self.on_all_threads(stage.batch, record).map(Some)
+        };
+        let ready = self.prepared.as_ref().filter(|(step, _)| *step == self.step).map(|(_, records)| records);
+        let drawn = if ready.is_none() { prepare(self.step)? } else { None };
+        let Some(records) = ready.or(drawn.as_ref()) else { return Err(RunError::Step("no stage".into())) };
+        let (learned, next) = std::thread::scope(|scope| {
+            let next = scope.spawn(|| prepare(self.step + 1));
+            let learned = learner.learn(&self.values, stage, records).map_err(RunError::Step);
+            (learned, next.join().unwrap_or_else(|_| Err(RunError::Step("a worker ended early".into()))))
+        });
+        self.prepared = next?.map(|records| (self.step + 1, records));
+        learned
+    }
+
+    /// The crop of an item of a step, and the directions on which it is scored.
+    fn draw(&self, stage: &Stage, step: u64, item: usize) -> Result<(Crop, Vec<Direction>), String> {
+        let mut rng = stream(self.recipe.seed, 0x1000 + (step << 13 | item as u64));
+        let crop = self.source.crop(rng.random::<u64>() % SEEDS, stage).map_err(|e| e.to_string())?;
+        let candidates = candidates(&crop, stage, &mut rng).map_err(|e| e.to_string())?;
+        Ok((crop, candidates))
+    }
+
     /// Lets network and front end follow the values.
     fn set_values(&mut self) -> Result<(), RunError> {
         self.parameters.set_values(&self.values)?;
@@ -257,10 +329,8 @@ impl Run {
 
     /// Loss and gradient of one crop.
     fn learn_from(&self, module: &AuGeonet, stage: &Stage, item: usize) -> Result<Learned, String> {
-        let mut rng = stream(self.recipe.seed, 0x1000 + (self.step << 13 | item as u64));
-        let crop = self.source.crop(rng.random::<u64>() % SEEDS, stage).map_err(|e| e.to_string())?;
+        let (crop, candidates) = self.draw(stage, self.step, item)?;
         let mut state = module.start_training();
-        let candidates = candidates(&crop, stage, &mut rng).map_err(|e| e.to_string())?;
         let loss = loss_of(module, &crop, stage, &candidates, &mut state).map_err(|e| e.to_string())?;
         let value = loss.to_scalar::<f32>().map_err(|e| e.to_string())?;
         let gradient = self.parameters.gradient(&loss).map_err(|e| e.to_string())?;
