@@ -18,7 +18,7 @@ pub fn run(mut args: Args) -> Outcome {
         Some(name) => words.extend(["--recipe".into(), name]),
         None => {}
     }
-    for name in ["--threads", "--minutes", "--checkpoint"] {
+    for name in ["--threads", "--minutes", "--checkpoint", "--learner"] {
         if let Some(value) = args.value(name)? {
             words.extend([name.into(), value]);
         }
