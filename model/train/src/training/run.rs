@@ -221,8 +221,10 @@ impl Run {
         let (loss, gradient, observed) = match learner {
             None => self.learn_here(&stage)?,
             Some(mut learner) => {
-                let (loss, gradient) = self.learn_there(&stage, &mut learner)?;
+                let learned = self.learn_there(&stage, &mut learner);
+                // Also after a fault: nothing goes on here that began there.
                 self.learner = Some(learner);
+                let (loss, gradient) = learned?;
                 (loss, gradient, Vec::new())
             }
         };
@@ -351,36 +353,11 @@ impl Run {
         source.learn_bins = false;
         let grid = Grid::fibonacci(PROGRESS_GRID).map_err(|e| fail(e.to_string()))?;
         let finder = PeakFinder::new(&grid);
-        let next = AtomicUsize::new(0);
-        let slots: Vec<Mutex<Vec<f64>>> = (0..crops).map(|_| Mutex::new(Vec::new())).collect();
-        let failure: Mutex<Option<String>> = Mutex::new(None);
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads {
-                scope.spawn(|| {
-                    loop {
-                        let item = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(slot) = slots.get(item) else { break };
-                        let crop = source.crop(SEEDS + item as u64, stage).map_err(|e| e.to_string());
-                        match crop.and_then(|crop| errors_deg(&network, &crop, &grid, &finder)) {
-                            Ok(errors) => {
-                                if let Ok(mut slot) = slot.lock() {
-                                    *slot = errors;
-                                }
-                            }
-                            Err(e) => {
-                                if let Ok(mut failure) = failure.lock() {
-                                    *failure = Some(e);
-                                }
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        if let Some(e) = failure.into_inner().ok().flatten() {
-            return Err(fail(e));
-        }
-        let errors: Vec<f64> = slots.into_iter().flat_map(|s| s.into_inner().unwrap_or_default()).collect();
+        let of_crops = self.on_all_threads(crops, |item| {
+            let crop = source.crop(SEEDS + item as u64, stage).map_err(|e| e.to_string())?;
+            errors_deg(&network, &crop, &grid, &finder)
+        })?;
+        let errors: Vec<f64> = of_crops.into_iter().flatten().collect();
         let count = errors.len().max(1) as f64;
         let progress = Progress {
             steps: self.step,
