@@ -4,8 +4,8 @@
 here mirrors `model/src/lifted.rs` and its parts, names and shapes included; `model/train/tests/learner.rs` holds both to each other.
 
 Standard input, little-endian: u32 length and JSON {config, parameters: [[name, shape], ...], speed_of_sound_m_s}, then once
-f32 frequencies_hz [K], harmonics [Q, S], units [Q, 3]. Then for each step f32 values [P], positive_weight, u32 outputs, crops, and
-for each crop u32 [C, T, D], f32 positions_m [C, 3], phat [T, C, K, 2], slopes [T, 3, K], evidence [K, T, E], of_frames [T, 3],
+f32 frequencies_hz [K], harmonics [Q, S], units [Q, 3]. Then for each step f32 values [P], positive_weight, contrast, u32 outputs,
+crops, and for each crop u32 [C, T, D], f32 positions_m [C, 3], phat [T, C, K, 2], slopes [T, 3, K], evidence [K, T, E], of_frames [T, 3],
 harmonics [D, S], labels [outputs, T, D]. Standard output: f32 loss, gradient [P].
 """
 
@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 
 RESPONSE_GAIN = 4.0
+# Frames whose labels sum up to less have no talker.
+NOBODY = 1e-3
 # Votes: `model/src/lifted/votes.rs`.
 SHARPEST, MOST_OF_LEVELS, OPEN, BEGIN, ROOT_FLOOR, ROOT_GAIN = 8.0, 4.0, 0.2, 1e-3, 0.01, 0.3
 
@@ -122,7 +124,7 @@ class Network:
         states, _ = torch._VF.gru(into, start, weights, True, 1, 0.0, True, False, True)
         return middle + states.view(b, q, t, h)
 
-    def loss(self, parameters, crop, positive_weight):
+    def loss(self, parameters, crop, positive_weight, contrast):
         sizes, p = self.sizes, parameters
         b, (k, q) = crop["phat"].shape[0], (sizes["bins"], sizes["quadrature"])
         t = crop["phat"].shape[1]
@@ -168,6 +170,11 @@ class Network:
             labels = crop["labels"][:, output]
             terms = positive_weight * labels * F.softplus(-logits) + (1 - labels) * F.softplus(logits)
             total = total + terms.mean()
+            if contrast > 0:
+                whole = labels.sum(-1)
+                shares = F.log_softmax(F.logsigmoid(logits), -1)
+                of_frames = -(labels * shares).sum(-1) / whole.clamp_min(NOBODY)
+                total = total + contrast * torch.where(whole >= NOBODY, of_frames, 0.0).mean()
         return total / outputs
 
 
@@ -211,9 +218,9 @@ def main():
         values = torch.from_numpy(read(sum(lengths)).copy()).to(device).requires_grad_()
         parts = torch.split(values, lengths)
         parameters = {name: part.view(*shape) for (name, shape), part in zip(network.parameters, parts)}
-        positive_weight = float(read(1)[0])
+        positive_weight, contrast = (float(x) for x in read(2))
         outputs, count = (int(x) for x in read(2, "<u4"))
-        loss = network.loss(parameters, crops(network, count, outputs), positive_weight)
+        loss = network.loss(parameters, crops(network, count, outputs), positive_weight, contrast)
         loss.backward()
         out = np.concatenate([[loss.item()], values.grad.cpu().numpy()]).astype("<f4")
         sys.stdout.buffer.write(out.tobytes())

@@ -255,7 +255,12 @@ fn try_scene(
     for _ in 0..count {
         let mut signal = dry_part(rng, signals, ranges);
         if rng.random::<f64>() < ranges.realism.halting {
-            halt(rng, &mut signal, ranges.sample_rate_hz);
+            let mut halting = signal.clone();
+            halt(rng, &mut halting, ranges.sample_rate_hz);
+            // Whoever has nothing left to say but a pause goes on instead.
+            if is_heard(&halting, ranges.sample_rate_hz) {
+                signal = halting;
+            }
         }
         let huddles = ranges.huddle > 0.0 && !directions.is_empty() && rng.random::<f64>() < ranges.huddle;
         let neighbour = huddles.then(|| directions[rng.random_range(0..directions.len())]);
@@ -381,21 +386,35 @@ pub const HUDDLE_DEG: f64 = 45.0;
 /// Parts whose loudest moment stays below this share of the level of all sources are pauses.
 const FAINT: f64 = 0.5;
 
+fn moment(sample_rate_hz: u32) -> usize {
+    (crate::truth::ENVELOPE_S * f64::from(sample_rate_hz)).max(1.0) as usize
+}
+
+/// Mean power of each moment of a signal.
+fn powers(signal: &[f32], sample_rate_hz: u32) -> impl Iterator<Item = f64> {
+    let power = |part: &[f32]| part.iter().map(|x| f64::from(x * x)).sum::<f64>() / part.len().max(1) as f64;
+    signal.chunks(moment(sample_rate_hz)).map(power)
+}
+
+/// Whether a part of a signal is more than a pause.
+fn is_heard(part: &[f32], sample_rate_hz: u32) -> bool {
+    let loud = (FAINT * crate::sources::ACTIVE_RMS).powi(2);
+    powers(part, sample_rate_hz).any(|power| power >= loud)
+}
+
 /// A random part of a signal that is not just a pause: recordings have long ones, whose hiss would count as the loudest moment there is.
 pub(crate) fn heard_part<'a>(rng: &mut SmallRng, signal: &'a [f32], length: usize, sample_rate_hz: u32) -> &'a [f32] {
     let length = length.min(signal.len());
-    let moment = (crate::truth::ENVELOPE_S * f64::from(sample_rate_hz)).max(1.0) as usize;
-    let power = |part: &[f32]| part.iter().map(|x| f64::from(x * x)).sum::<f64>() / part.len().max(1) as f64;
-    let loud = (FAINT * crate::sources::ACTIVE_RMS).powi(2);
     for _ in 0..TRIES / 10 {
         let first = rng.random_range(0..=signal.len() - length);
         let part = &signal[first..first + length];
-        if part.chunks(moment).any(|moment| power(moment) >= loud) {
+        if is_heard(part, sample_rate_hz) {
             return part;
         }
     }
     // One word in an hour of silence: the part around the loudest moment.
-    let powers: Vec<f64> = signal.chunks(moment).map(power).collect();
+    let powers: Vec<f64> = powers(signal, sample_rate_hz).collect();
+    let moment = moment(sample_rate_hz);
     let loudest = (0..powers.len()).max_by(|&a, &b| powers[a].total_cmp(&powers[b])).unwrap_or(0) * moment;
     let first = loudest.saturating_sub(length / 2).min(signal.len() - length);
     &signal[first..first + length]
@@ -432,6 +451,28 @@ mod tests {
             (0..20).map(far).fold(0.0, f64::max)
         };
         assert!(nearest(1.0) <= HUDDLE_DEG + 3.0 && nearest(0.0) > 90.0, "{} {}", nearest(1.0), nearest(0.0));
+    }
+
+    #[test]
+    fn who_halts_still_says_something() {
+        // A word of 0.3 s in hiss: halting often falls on it.
+        let mut signal: Vec<f32> = (0..16_000).map(|n| 1e-4 * (n as f32).sin()).collect();
+        signal[4000..8800].iter_mut().enumerate().for_each(|(n, x)| *x = 0.1 * (n as f32).sin());
+        let ranges = SceneRanges {
+            talkers: [1, 1],
+            duration_s: 1.0,
+            realism: Realism { halting: 1.0, ..Realism::default() },
+            ..SceneRanges::default()
+        };
+        let (mut whole, mut cut) = (0, 0);
+        for seed in 0..40 {
+            let scene =
+                random_scene(seed, &ranges, random_array(seed, 4).unwrap(), std::slice::from_ref(&signal)).unwrap();
+            let said = &scene.parts().talkers[0].signal;
+            assert!(is_heard(said, 16_000), "{seed}");
+            *(if said == &signal { &mut whole } else { &mut cut }) += 1;
+        }
+        assert!(whole > 0 && cut > 0, "{whole} {cut}");
     }
 
     #[test]

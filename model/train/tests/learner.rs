@@ -14,7 +14,8 @@ fn recipe() -> Recipe {
     let AuGeonetConfig::Lifted(sizes) = &mut recipe.network.augeonet else { panic!("the lifted network") };
     (sizes.bins, sizes.quadrature, sizes.channels, sizes.order) = (40, 96, 16, 6);
     let stage = Stage { steps: 3, batch: 3, crop_s: 0.8, directions: 100, warm_up: 0, ..recipe.stages[0].clone() };
-    recipe.stages = vec![Stage { beamwidth_deg: vec![20.0, 8.0], talkers: vec![0.1, 0.4, 0.5], ..stage }];
+    let stage = Stage { beamwidth_deg: vec![20.0, 8.0], talkers: vec![0.1, 0.4, 0.5], ..stage };
+    recipe.stages = vec![Stage { contrast: 0.05, ..stage }];
     recipe
 }
 

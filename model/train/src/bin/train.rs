@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use spherescope_model::Network;
 use spherescope_train::ablations;
-use spherescope_train::dry::load_dry_folder;
+use spherescope_train::dry::{load_dry_folder, talkers};
 use spherescope_train::evaluate::calibrate::calibrate;
 use spherescope_train::evaluate::{Failure, report};
 use spherescope_train::sets::Sources;
@@ -107,6 +107,9 @@ fn options(arguments: Vec<String>) -> Result<Options, String> {
     Ok(options)
 }
 
+/// Talkers are strung together by this seed.
+const TALKERS_SEED: u64 = 0x7a1c;
+
 fn signals(folders: &[PathBuf]) -> Result<Vec<Vec<f32>>, Failure> {
     if folders.is_empty() {
         println!("No --sources: built-in sources serve (noise, plucked strings, babble).");
@@ -117,9 +120,24 @@ fn signals(folders: &[PathBuf]) -> Result<Vec<Vec<f32>>, Failure> {
     let mut all = Vec::new();
     for folder in folders {
         let found = load_dry_folder(folder, 16_000).map_err(|e| Failure::Input(format!("--sources: {e}")))?;
-        let seconds = found.iter().map(Vec::len).sum::<usize>() as f64 / 16_000.0;
-        println!("{}: {} sounds, {:.0} min", folder.display(), found.len(), seconds / 60.0);
-        all.extend(found);
+        let talking = talkers(&found, 16_000, TALKERS_SEED);
+        if talking.is_empty() {
+            return Err(Failure::Input(format!(
+                "--sources: {}: expected sounds that stand out from their background, found none among {} files",
+                folder.display(),
+                found.len()
+            )));
+        }
+        let minutes = |sounds: &[Vec<f32>]| sounds.iter().map(Vec::len).sum::<usize>() as f64 / 16_000.0 / 60.0;
+        println!(
+            "{}: {} sounds, {:.0} min; {} talkers, {:.0} min",
+            folder.display(),
+            found.len(),
+            minutes(&found),
+            talking.len(),
+            minutes(&talking)
+        );
+        all.extend(talking);
     }
     // Sounds that no recording holds: one in ten. Their seeds are not the demo's, whose talkers are to be strangers.
     const FIRST_SEED: u64 = 1 << 32;

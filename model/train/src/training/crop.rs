@@ -236,7 +236,7 @@ fn training_ranges() -> SceneRanges {
         wall_m: 0.1,
         distance_m: [0.3, 3.0],
         elevation_spread_deg: 30.0,
-        walking: 0.15,
+        walking: 0.35,
         huddle: 0.2,
         point_noise: 0.6,
         point_noise_db: [-25.0, 3.0],

@@ -112,7 +112,7 @@ impl Learner {
         stage: &Stage,
         records: &[Vec<u8>],
     ) -> Result<(f64, Vec<f32>), String> {
-        let mut first = singles(values.iter().copied().chain([stage.positive_weight]));
+        let mut first = singles(values.iter().copied().chain([stage.positive_weight, stage.contrast]));
         for count in [stage.beamwidth_deg.len(), records.len()] {
             first.extend((count as u32).to_le_bytes());
         }

@@ -18,7 +18,7 @@ mod run;
 pub use adam::{Adam, AdamSettings};
 pub use crop::{Crop, CropSource};
 pub use label::{Ambiguity, soft_label};
-pub use loss::weighted_cross_entropy;
+pub use loss::{contrast, weighted_cross_entropy};
 pub use parameters::{Parameters, ParametersError};
 pub use recipe::{Material, Recipe, RecipeError, Stage};
 pub use run::{Progress, Run, RunError, StepReport};

@@ -8,7 +8,7 @@ use spherescope_model::augeonet::{AuGeonet, State};
 
 use super::crop::Crop;
 use super::label::soft_label;
-use super::loss::weighted_cross_entropy;
+use super::loss::{contrast, weighted_cross_entropy};
 use super::recipe::Stage;
 use crate::vector::{add, random_unit, scale};
 
@@ -55,7 +55,11 @@ pub(super) fn loss_of(
     let mut total: Option<candle_core::Tensor> = None;
     for (output, (beamwidth_deg, latent)) in stage.beamwidth_deg.iter().zip(&latents).enumerate() {
         let logits = module.score(latent, &module.encode_grid(candidates, output)?, output)?;
-        let loss = weighted_cross_entropy(&logits, labels(crop, candidates, *beamwidth_deg), stage.positive_weight)?;
+        let labels = labels(crop, candidates, *beamwidth_deg);
+        let mut loss = weighted_cross_entropy(&logits, labels.clone(), stage.positive_weight)?;
+        if stage.contrast > 0.0 {
+            loss = (loss + (contrast(&logits, labels)? * f64::from(stage.contrast))?)?;
+        }
         total = Some(match total {
             Some(sum) => (sum + loss)?,
             None => loss,

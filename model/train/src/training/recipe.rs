@@ -54,6 +54,9 @@ pub struct Stage {
     pub beamwidth_deg: Vec<f64>,
     /// ρ, weight of positive labels.
     pub positive_weight: f32,
+    /// Weight of the cross entropy between where labels and where scores are in each frame ([`contrast`](super::contrast)); 0 is without.
+    #[serde(default)]
+    pub contrast: f32,
     /// Relative frequency of crops with 0, 1, 2, … talkers.
     pub talkers: Vec<f64>,
     /// Number of capsules.
@@ -138,6 +141,7 @@ impl Recipe {
             warm_up: 20,
             beamwidth_deg: vec![20.0, 10.0],
             positive_weight: 4.0,
+            contrast: 0.0,
             talkers: vec![0.05, 0.6, 0.35],
             capsules: [4, 12],
             directions: 512,
@@ -249,6 +253,9 @@ impl Recipe {
             }
             if !(0.01..=100.0).contains(&stage.positive_weight) {
                 return fault("positive_weight", "0.01 to 100".into(), stage.positive_weight.to_string());
+            }
+            if !(0.0..=10.0).contains(&stage.contrast) {
+                return fault("contrast", "0 to 10".into(), stage.contrast.to_string());
             }
             let total: f64 = stage.talkers.iter().sum();
             if stage.talkers.len() > 5 || stage.talkers.iter().any(|w| *w < 0.0) || !(total > 0.0 && total.is_finite())
