@@ -2,7 +2,8 @@
 //!
 //! In the order of the data flow:
 //!
-//! 1. **Dry sounds**: made from a seed ([`sources`]), spoken ([`speech`]) or read from a folder ([`dry`], [`audio`], [`resample`]).
+//! 1. **Dry sounds**: made from a seed ([`sources`]), spoken ([`speech`]) or read from a folder ([`dry`], [`audio`], [`resample`]),
+//!    whose recordings become [`talkers`].
 //! 2. **A scene**: a [`Space`] (the free field or a shoebox [`Room`]), any [`MicArray`](spherescope_dsp::MicArray) at a place and turned,
 //!    [`Talker`]s on their [`Path`]s, noise. [`SceneParts`] says what, [`Scene::new`] checks it once. [`random_scene`] draws scenes for
 //!    training, [`demo`] has two fixed ones.
@@ -57,6 +58,7 @@ mod sinc;
 pub mod sources;
 pub mod speech;
 mod sphere;
+pub mod talkers;
 pub mod training;
 mod truth;
 mod vector;

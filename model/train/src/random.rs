@@ -386,20 +386,10 @@ pub const HUDDLE_DEG: f64 = 45.0;
 /// Parts whose loudest moment stays below this share of the level of all sources are pauses.
 const FAINT: f64 = 0.5;
 
-fn moment(sample_rate_hz: u32) -> usize {
-    (crate::truth::ENVELOPE_S * f64::from(sample_rate_hz)).max(1.0) as usize
-}
-
-/// Mean power of each moment of a signal.
-fn powers(signal: &[f32], sample_rate_hz: u32) -> impl Iterator<Item = f64> {
-    let power = |part: &[f32]| part.iter().map(|x| f64::from(x * x)).sum::<f64>() / part.len().max(1) as f64;
-    signal.chunks(moment(sample_rate_hz)).map(power)
-}
-
 /// Whether a part of a signal is more than a pause.
 fn is_heard(part: &[f32], sample_rate_hz: u32) -> bool {
     let loud = (FAINT * crate::sources::ACTIVE_RMS).powi(2);
-    powers(part, sample_rate_hz).any(|power| power >= loud)
+    crate::truth::powers(part, sample_rate_hz).any(|power| power >= loud)
 }
 
 /// A random part of a signal that is not just a pause: recordings have long ones, whose hiss would count as the loudest moment there is.
@@ -413,8 +403,8 @@ pub(crate) fn heard_part<'a>(rng: &mut SmallRng, signal: &'a [f32], length: usiz
         }
     }
     // One word in an hour of silence: the part around the loudest moment.
-    let powers: Vec<f64> = powers(signal, sample_rate_hz).collect();
-    let moment = moment(sample_rate_hz);
+    let powers: Vec<f64> = crate::truth::powers(signal, sample_rate_hz).collect();
+    let moment = crate::truth::moment(sample_rate_hz);
     let loudest = (0..powers.len()).max_by(|&a, &b| powers[a].total_cmp(&powers[b])).unwrap_or(0) * moment;
     let first = loudest.saturating_sub(length / 2).min(signal.len() - length);
     &signal[first..first + length]

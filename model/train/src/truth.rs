@@ -12,6 +12,17 @@ pub const ACTIVE_BELOW_PEAK_DB: f64 = 20.0;
 /// The energy around a sample is the mean over this many seconds, centred.
 pub const ENVELOPE_S: f64 = 0.016;
 
+/// [`ENVELOPE_S`] in frames.
+pub(crate) fn moment(sample_rate_hz: u32) -> usize {
+    (ENVELOPE_S * f64::from(sample_rate_hz)).max(1.0) as usize
+}
+
+/// Mean power of each [`moment`] of a signal, one after the other.
+pub(crate) fn powers(signal: &[f32], sample_rate_hz: u32) -> impl Iterator<Item = f64> {
+    let power = |part: &[f32]| part.iter().map(|x| f64::from(x * x)).sum::<f64>() / part.len().max(1) as f64;
+    signal.chunks(moment(sample_rate_hz)).map(power)
+}
+
 /// Which samples of a dry signal are sound and which are silence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Activity {

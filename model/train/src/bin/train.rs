@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use spherescope_model::Network;
 use spherescope_train::ablations;
-use spherescope_train::dry::{load_dry_folder, talkers};
+use spherescope_train::dry::load_dry_folder;
 use spherescope_train::evaluate::calibrate::calibrate;
 use spherescope_train::evaluate::{Failure, report};
 use spherescope_train::sets::Sources;
 use spherescope_train::sources;
+use spherescope_train::talkers::talkers;
 use spherescope_train::training::{Recipe, Run};
 
 /// Crops on which progress is measured.

@@ -14,7 +14,7 @@ pub fn weighted_cross_entropy(logits: &Tensor, labels: Vec<f32>, positive_weight
 /// s̃ = Ŝ / Σ_d Ŝ, Ŝ = σ(logits). `logits` `[T, D]`, `labels` S `[T][D]` flattened. Frames without any label count 0. A scalar.
 ///
 /// The binary cross entropy hardly cares where a frame in which nothing is certain has its best score, for all its scores are low and so are
-/// its slopes. Both losses have their minimum at Ŝ proportional to how likely each direction is: they agree.
+/// its slopes. Where ρ is 1 both have their minimum at Ŝ proportional to the expected labels and agree; a larger ρ lifts the faint ones.
 ///
 /// # Errors
 /// When the number of labels is not T·D, or of candle.
