@@ -12,7 +12,7 @@ use spherescope_model::{Beside, SPEED_OF_SOUND_M_S, Spectra};
 
 use super::label::Ambiguity;
 use super::recipe::{Material, Stage};
-use crate::random::{SceneRanges, random_scene};
+use crate::random::{Realism, SceneRanges, random_scene};
 use crate::random_array::random_array;
 use crate::scene::SceneError;
 use crate::vector::{dot, normal_pair, random_unit, stream};
@@ -70,12 +70,15 @@ pub struct CropSource {
     pub learn_bins: bool,
     /// What rooms are drawn from; length, rate and talkers are the stage's.
     pub ranges: SceneRanges,
+    /// The same for the stage's share of crops that are [plain](Stage::plain).
+    pub plain: SceneRanges,
 }
 
 impl CropSource {
     /// A source for one front end; `signals` are dry sounds at 16 kHz, levelled ([`crate::sources::level`]).
     pub fn new(signals: Vec<Vec<f32>>, timing: FrameTiming, frequencies_hz: Vec<f64>) -> Self {
-        Self { signals: Arc::new(signals), timing, frequencies_hz, learn_bins: false, ranges: training_ranges() }
+        let signals = Arc::new(signals);
+        Self { signals, timing, frequencies_hz, learn_bins: false, ranges: training_ranges(), plain: plain_ranges() }
     }
 
     /// The crop of a seed.
@@ -89,18 +92,20 @@ impl CropSource {
         // Few capsules are the hard case: the smallest number comes more often.
         let capsules = if rng.random::<f64>() < 0.15 { low } else { rng.random_range(low..=high) };
         match stage.material {
-            Material::Rooms => self.room(rng, capsules, talkers, stage.crop_s),
+            Material::Rooms => self.room(rng, capsules, talkers, stage),
             Material::Analytic => Ok(self.analytic(rng, capsules, talkers, stage.crop_s)),
         }
     }
 
-    fn room(&self, mut rng: SmallRng, capsules: usize, talkers: usize, crop_s: f64) -> Result<Crop, SceneError> {
+    fn room(&self, mut rng: SmallRng, capsules: usize, talkers: usize, stage: &Stage) -> Result<Crop, SceneError> {
+        // Stages without plain crops draw nothing for them: their crops stay as they were.
+        let plain = stage.plain > 0.0 && rng.random::<f64>() < stage.plain;
         let ranges = SceneRanges {
             sample_rate_hz: RATE_HZ,
-            duration_s: crop_s,
+            duration_s: stage.crop_s,
             speed_m_s: SPEED_OF_SOUND_M_S,
             talkers: [talkers, talkers],
-            ..self.ranges.clone()
+            ..if plain { self.plain.clone() } else { self.ranges.clone() }
         };
         // A large array may find no place in a small room: then another is drawn.
         let mut outcome = Err(SceneError::NoPlace { what: "the array" });
@@ -248,6 +253,23 @@ fn training_ranges() -> SceneRanges {
     }
 }
 
+/// Plainer rooms, as in the paper's data: talkers send to all sides, capsules are alive and hear all sides alike except those
+/// of A-format microphones, and there is always a noise in one place.
+fn plain_ranges() -> SceneRanges {
+    SceneRanges {
+        distance_m: [0.3, 2.5],
+        elevation_spread_deg: 25.0,
+        walking: 0.5,
+        huddle: 0.1,
+        point_noise: 1.0,
+        point_noise_db: [-25.0, 0.0],
+        point_noise_pole: [0.8, 0.98],
+        diffuse_slope_db: [-9.0, -3.0],
+        realism: Realism { directional: 0.0, patterned: 0.0, dead: 0.0, halting: 0.1, ..Realism::default() },
+        ..training_ranges()
+    }
+}
+
 /// An index drawn with these relative frequencies.
 fn draw(rng: &mut SmallRng, weights: &[f64]) -> usize {
     let mut at = rng.random_range(0.0..weights.iter().sum::<f64>().max(f64::MIN_POSITIVE));
@@ -287,6 +309,21 @@ mod tests {
             assert!(a.level_slopes.len() == 30 * 3 * 48 && a.level_slopes.iter().any(|x| x.abs() > 0.1));
             assert!(a.power.iter().all(|p| p.is_finite() && *p >= 0.0));
         }
+    }
+
+    #[test]
+    fn a_share_of_the_crops_is_plain() {
+        let mut source = source(vec![crate::sources::babble(3, 16_000, 3.0)]);
+        // Nobody walks where it is plain, everybody else does.
+        (source.ranges.walking, source.plain.walking) = (1.0, 0.0);
+        let walkers = |plain: f64| {
+            let first = Recipe::named("quick").unwrap().stages.swap_remove(0);
+            let stage = Stage { talkers: vec![0.0, 1.0], plain, ..first };
+            let walks = |crop: Crop| crop.talkers[0][0].angle_to_deg(&crop.talkers[crop.frames - 1][0]) > 1e-3;
+            (0..24).filter(|seed| walks(source.crop(*seed, &stage).unwrap())).count()
+        };
+        assert_eq!((walkers(0.0), walkers(1.0)), (24, 0));
+        assert!((6..=18).contains(&walkers(0.5)), "{}", walkers(0.5));
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct Stage {
     /// Weight of the cross entropy between where labels and where scores are in each frame ([`contrast`](super::contrast)); 0 is without.
     #[serde(default)]
     pub contrast: f32,
+    /// Share of rendered crops that are plain, 0 … 1: talkers who send to all sides, capsules without faults.
+    #[serde(default)]
+    pub plain: f64,
     /// Relative frequency of crops with 0, 1, 2, … talkers.
     pub talkers: Vec<f64>,
     /// Number of capsules.
@@ -142,6 +145,7 @@ impl Recipe {
             beamwidth_deg: vec![20.0, 10.0],
             positive_weight: 4.0,
             contrast: 0.0,
+            plain: 0.0,
             talkers: vec![0.05, 0.6, 0.35],
             capsules: [4, 12],
             directions: 512,
@@ -166,6 +170,8 @@ impl Recipe {
             crop_s: 3.6,
             batch: 6,
             rate: [1.6e-3, 1e-5],
+            beamwidth_deg: vec![10.0, 4.0],
+            plain: 0.5,
             ..pauses.clone()
         };
         let stages = vec![
@@ -257,6 +263,9 @@ impl Recipe {
             if !(0.0..=10.0).contains(&stage.contrast) {
                 return fault("contrast", "0 to 10".into(), stage.contrast.to_string());
             }
+            if !(0.0..=1.0).contains(&stage.plain) {
+                return fault("plain", "0 to 1".into(), stage.plain.to_string());
+            }
             let total: f64 = stage.talkers.iter().sum();
             if stage.talkers.len() > 5 || stage.talkers.iter().any(|w| *w < 0.0) || !(total > 0.0 && total.is_finite())
             {
@@ -309,6 +318,10 @@ mod tests {
         recipe.stages[1].capsules = [9, 4];
         let error = recipe.check().unwrap_err().to_string();
         assert!(error.contains("capsules") && error.contains("9 to 4") && error.contains("pauses"), "{error}");
+        let mut recipe = Recipe::named("quick").unwrap();
+        recipe.stages[0].plain = f64::NAN;
+        let error = recipe.check().unwrap_err().to_string();
+        assert!(error.contains("plain: expected 0 to 1, found NaN") && error.contains("rooms"), "{error}");
     }
 
     #[test]
