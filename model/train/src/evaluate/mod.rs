@@ -385,6 +385,17 @@ fn calibrations(results: &[(Part, Vec<Outcome>)], bench: &Bench) -> Vec<(String,
     bench.networks.iter().enumerate().map(of_engine).collect()
 }
 
+/// The expected calibration error of each set by itself, in a line.
+fn errors_by_set(results: &[(Part, Vec<Outcome>)], engine: usize) -> String {
+    let of_set = |(part, outcomes): &(Part, Vec<Outcome>)| {
+        let mut calibration = calibration::Calibration::default();
+        outcomes.iter().for_each(|o| calibration.merge(&o.judged[engine].calibration));
+        Some(format!("{} {:.3}", part.id(), calibration.expected_error()?))
+    };
+    let errors: Vec<String> = results.iter().filter_map(of_set).collect();
+    if errors.is_empty() { errors.concat() } else { format!("Set by set: {}.\n", errors.join(", ")) }
+}
+
 fn calibrated(results: &[(Part, Vec<Outcome>)], bench: &Bench) -> String {
     // All that is held out and has sources; the quiet set has a column of its own.
     let outcomes: Vec<&Outcome> =
@@ -398,9 +409,10 @@ fn calibrated(results: &[(Part, Vec<Outcome>)], bench: &Bench) -> String {
         let _ = write!(
             text,
             "\n## Scores of {}\n\nAll sets above together: how often a peak of a score is a source, and what each threshold would \
-             show.\n\n{}\n{}",
+             show.\n\n{}{}\n{}",
             name,
             report::calibration_table(calibration),
+            errors_by_set(results, engine),
             report::threshold_table(&outcomes, quiet, engine)
         );
     }
