@@ -393,7 +393,7 @@ fn errors_by_set(results: &[(Part, Vec<Outcome>)], engine: usize) -> String {
         Some(format!("{} {:.3}", part.id(), calibration.expected_error()?))
     };
     let errors: Vec<String> = results.iter().filter_map(of_set).collect();
-    if errors.is_empty() { errors.concat() } else { format!("Set by set: {}.\n", errors.join(", ")) }
+    if errors.is_empty() { String::new() } else { format!("Set by set: {}.\n", errors.join(", ")) }
 }
 
 fn calibrated(results: &[(Part, Vec<Outcome>)], bench: &Bench) -> String {
