@@ -137,6 +137,7 @@ fn recipe(id: &str, augeonet: AuGeonetConfig, learn_bins: bool, fixed_grid: Opti
         positive_weight: 4.0,
         contrast: 0.0,
         plain: 0.0,
+        muon: 0.0,
         talkers: vec![0.02, 0.78, 0.2],
         capsules: [4, 12],
         directions: fixed_grid.unwrap_or(256),

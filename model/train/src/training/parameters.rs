@@ -12,10 +12,13 @@ use spherescope_model::augeonet::{self, AuGeonet};
 use spherescope_model::config::{Config, METADATA_KEY};
 use spherescope_model::parameter::{Begin, Parameter};
 
+use super::muon::{Matrix, SMALLEST};
 use crate::vector::{normal_pair, stream};
 
 /// The bins' frequencies: trained as increments, and only when asked.
 const BINS: &str = "frequencies_hz";
+/// Gates of a recurrent unit, whose weights are one above the other.
+const GATES: usize = 3;
 /// Smallest and largest increment from bin to bin, in units of the spacing of a DFT of the window (the paper's ε_min and ε_max).
 const INCREMENTS: [f32; 2] = [0.01, 100.0];
 /// The first bin lies at least so high, in the same units, and the last at most at [`HIGHEST_HZ`].
@@ -150,6 +153,25 @@ impl Parameters {
             at += n;
         }
         0..0
+    }
+
+    /// The matrices among all trained values that Muon is meant for: weights between hidden channels, each gate by itself.
+    /// What weighs bins or degrees is none, nor is the way to the few fields that are scored.
+    pub fn matrices(&self) -> Vec<Matrix> {
+        let (mut at, mut matrices) = (0, Vec::new());
+        for (parameter, _) in self.trained() {
+            let gates = if parameter.name.contains(".gru.") { GATES } else { 1 };
+            let weights = parameter.name.rsplit('.').next().is_some_and(|last| last.starts_with("weight"));
+            if let [rows, columns] = *parameter.shape.as_slice()
+                && weights
+                && (rows / gates).min(columns) >= SMALLEST
+            {
+                let rows = rows / gates;
+                matrices.extend((0..gates).map(|gate| Matrix { at: at + gate * rows * columns, rows, columns }));
+            }
+            at += parameter.elements();
+        }
+        matrices
     }
 
     /// Brings the increments among all trained `values` back to where bins may be: each within the paper's bounds, none above the
@@ -348,5 +370,29 @@ mod tests {
         let found = parameters.frequencies_hz().unwrap();
         assert!(found[0] > 0.0 && found.windows(2).all(|w| w[1] > w[0]), "{found:?}");
         assert!(found[found.len() - 1] <= f64::from(HIGHEST_HZ) + 0.1);
+    }
+
+    #[test]
+    fn matrices_are_the_weights_between_hidden_channels() {
+        let parameters = parameters();
+        let (h, blocks) = (24, 2);
+        let matrices = parameters.matrices();
+        // Six gates, two layers and the context in each block; the way in; the evidence.
+        assert_eq!(matrices.len(), blocks * (6 + 2 + 1) + 2);
+        assert_eq!(matrices.iter().filter(|m| (m.rows, m.columns) == (h, h)).count(), blocks * 6);
+        let mut last = 0;
+        for matrix in &matrices {
+            assert!(matrix.at >= last, "{matrix:?}");
+            last = matrix.range().end;
+        }
+        assert!(last <= parameters.trained_len());
+        // Where they lie is where the weights lie.
+        let (mut at, mut found) = (0, 0);
+        for (name, shape) in parameters.shapes() {
+            let here = matrices.iter().filter(|m| m.at >= at && m.at < at + shape.iter().product::<usize>());
+            found += here.inspect(|m| assert_eq!(m.columns, shape[1], "{name}")).count();
+            at += shape.iter().product::<usize>();
+        }
+        assert_eq!(found, matrices.len());
     }
 }

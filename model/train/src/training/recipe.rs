@@ -50,6 +50,10 @@ pub struct Stage {
     pub rate: [f64; 2],
     /// Steps over which the rate rises from 0 at the start of the stage.
     pub warm_up: u64,
+    /// Root mean square of the steps of weights between hidden channels for a rate of one, which Muon moves ([`Matrix`](super::Matrix)); 0
+    /// leaves all to AdamW, whose steps are 0.2 to 1.
+    #[serde(default)]
+    pub muon: f64,
     /// Beamwidth γ of the labels in degrees, one for each output.
     pub beamwidth_deg: Vec<f64>,
     /// ρ, weight of positive labels.
@@ -146,6 +150,7 @@ impl Recipe {
             positive_weight: 4.0,
             contrast: 0.0,
             plain: 0.0,
+            muon: 0.0,
             talkers: vec![0.05, 0.6, 0.35],
             capsules: [4, 12],
             directions: 512,
@@ -172,6 +177,7 @@ impl Recipe {
             rate: [1.6e-3, 1e-5],
             beamwidth_deg: vec![10.0, 4.0],
             plain: 0.5,
+            muon: 0.2,
             ..pauses.clone()
         };
         let stages = vec![
@@ -263,6 +269,9 @@ impl Recipe {
             if !(0.0..=10.0).contains(&stage.contrast) {
                 return fault("contrast", "0 to 10".into(), stage.contrast.to_string());
             }
+            if !(0.0..=10.0).contains(&stage.muon) {
+                return fault("muon", "0 to 10".into(), stage.muon.to_string());
+            }
             if !(0.0..=1.0).contains(&stage.plain) {
                 return fault("plain", "0 to 1".into(), stage.plain.to_string());
             }
@@ -322,6 +331,10 @@ mod tests {
         recipe.stages[0].plain = f64::NAN;
         let error = recipe.check().unwrap_err().to_string();
         assert!(error.contains("plain: expected 0 to 1, found NaN") && error.contains("rooms"), "{error}");
+        let mut recipe = Recipe::named("quick").unwrap();
+        recipe.stages[1].muon = -0.2;
+        let error = recipe.check().unwrap_err().to_string();
+        assert!(error.contains("muon: expected 0 to 10, found -0.2") && error.contains("pauses"), "{error}");
     }
 
     #[test]

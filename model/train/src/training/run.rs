@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rand::Rng;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use spherescope_dsp::{Direction, Grid, PeakFinder, PeakOptions};
 use spherescope_model::augeonet::AuGeonet;
 use spherescope_model::{Network, SPEED_OF_SOUND_M_S};
 
-use super::adam::{Adam, AdamSettings};
+use super::adam::{Adam, AdamSettings, Others};
+use super::checkpoint::Checkpoint;
 use super::crop::{Crop, CropSource};
 use super::grow::grown;
 use super::learner::Learner;
 use super::objective::{candidates, loss_of};
-use super::parameters::{Parameters, ParametersError, singles};
+use super::parameters::{Parameters, ParametersError};
 use super::recipe::{Recipe, Stage};
 use crate::vector::stream;
 
@@ -115,14 +115,6 @@ struct Learned {
     gradient: Vec<f32>,
     /// Means and variances that batch norms saw.
     observed: Vec<f32>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct CheckpointState {
-    recipe: Recipe,
-    step: u64,
-    adam_steps: u64,
-    seconds: f64,
 }
 
 impl Run {
@@ -229,8 +221,9 @@ impl Run {
             }
         };
         let settings = AdamSettings { rate: stage.rate_at(within), decay: WEIGHT_DECAY, clip: CLIP };
-        let bins = self.parameters.bins();
-        let norm = self.adam.step(&mut self.values, &gradient, &bins, &settings);
+        let matrices = if stage.muon > 0.0 { self.parameters.matrices() } else { Vec::new() };
+        let others = Others { kept: self.parameters.bins(), matrices, size: stage.muon };
+        let norm = self.adam.step(&mut self.values, &gradient, &others, &settings);
         self.parameters.constrain(&mut self.values);
         self.parameters.follow_moments(&mut self.values, &observed, MOMENTS_SHARE);
         let report = StepReport { step: self.step, loss, gradient: norm, rate: settings.rate };
@@ -382,28 +375,15 @@ impl Run {
     /// # Errors
     /// [`RunError::Io`].
     pub fn save(&self) -> Result<(), RunError> {
-        let state = CheckpointState {
+        let checkpoint = Checkpoint {
             recipe: self.recipe.clone(),
             step: self.step,
-            adam_steps: self.adam.steps,
             seconds: self.seconds(),
+            values: self.values.clone(),
+            average: self.average.clone(),
+            adam: self.adam.clone(),
         };
-        let text = serde_json::to_string(&state).map_err(|e| RunError::Step(e.to_string()))?;
-        let of = |x: &[f32]| x.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-        let parts = [
-            ("values", &self.values),
-            ("average", &self.average),
-            ("mean", &self.adam.mean),
-            ("square", &self.adam.square),
-        ]
-        .map(|(name, x)| (name, x.len(), of(x)));
-        let mut views = Vec::new();
-        for (name, len, bytes) in &parts {
-            let view = TensorView::new(Dtype::F32, vec![*len], bytes).map_err(|e| RunError::Step(e.to_string()))?;
-            views.push((*name, view));
-        }
-        let metadata = std::collections::HashMap::from([("checkpoint".to_owned(), text)]);
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| RunError::Step(e.to_string()))?;
+        let bytes = checkpoint.to_bytes().map_err(RunError::Step)?;
         self.replace("weights.safetensors", &self.parameters.file_with(&self.average)?)?;
         self.replace("checkpoint.safetensors", &bytes)
     }
@@ -438,29 +418,11 @@ impl Run {
 
     fn load_checkpoint(&mut self) -> Result<(), RunError> {
         let path = self.checkpoint_path();
-        let bad = |e: String| RunError::Checkpoint(path.clone(), e);
         let bytes = std::fs::read(&path).map_err(|e| RunError::Io(path.clone(), e))?;
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
-        let text = metadata.metadata().as_ref().and_then(|m| m.get("checkpoint"));
-        let text = text.ok_or_else(|| bad("expected a checkpoint, found another file".into()))?;
-        let state: CheckpointState = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
-        if state.recipe != self.recipe {
-            return Err(bad("expected a run of this recipe, found one of another; choose another folder".into()));
-        }
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
-        let read = |name: &str| -> Result<Vec<f32>, RunError> {
-            let view = file.tensor(name).map_err(|e| bad(e.to_string()))?;
-            Ok(singles(&view)?)
-        };
-        let n = self.values.len();
-        for (name, into) in [("values", &mut self.values), ("average", &mut self.average)] {
-            *into = read(name)?;
-            if into.len() != n {
-                return Err(bad(format!("{name}: expected {n} numbers, found {}", into.len())));
-            }
-        }
-        self.adam = Adam { steps: state.adam_steps, mean: read("mean")?, square: read("square")? };
-        (self.step, self.seconds) = (state.step, state.seconds);
+        let checkpoint = Checkpoint::from_bytes(&bytes, &self.recipe, self.values.len());
+        let checkpoint = checkpoint.map_err(|e| RunError::Checkpoint(path, e))?;
+        (self.step, self.seconds) = (checkpoint.step, checkpoint.seconds);
+        (self.values, self.average, self.adam) = (checkpoint.values, checkpoint.average, checkpoint.adam);
         // What was recorded after the checkpoint happens again.
         for (name, key) in [("history.jsonl", "step"), ("progress.jsonl", "steps")] {
             let path = self.folder.join(name);
@@ -468,7 +430,7 @@ impl Run {
             let earlier = |line: &&str| {
                 let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
                 let at = value.and_then(|v| v.get(key)?.as_u64());
-                at.is_some_and(|at| if key == "step" { at < state.step } else { at <= state.step })
+                at.is_some_and(|at| if key == "step" { at < self.step } else { at <= self.step })
             };
             let kept: Vec<&str> = text.lines().filter(earlier).collect();
             let kept = if kept.is_empty() { String::new() } else { kept.join("\n") + "\n" };
@@ -507,7 +469,10 @@ fn errors_deg(network: &Network, crop: &Crop, grid: &Grid, finder: &PeakFinder) 
 
 #[cfg(test)]
 mod tests {
+    use safetensors::SafeTensors;
+
     use super::*;
+    use crate::training::parameters::singles;
     use crate::training::recipe::Material;
     use spherescope_model::config::{AuGeonetConfig, BinMap, PaperConfig, Phase, RelativeEncoding};
 
@@ -520,6 +485,7 @@ mod tests {
             (stage.steps, stage.batch, stage.crop_s, stage.directions) = (3, 3, 0.2, 64);
         }
         recipe.stages[1].material = Material::Analytic;
+        recipe.stages[0].muon = 0.2;
         recipe
     }
 
