@@ -175,7 +175,7 @@ impl Recipe {
             crop_s: 3.6,
             batch: 6,
             rate: [1.6e-3, 1e-5],
-            beamwidth_deg: vec![10.0, 4.0],
+            beamwidth_deg: vec![8.0, 3.0],
             plain: 0.5,
             muon: 0.2,
             ..pauses.clone()
