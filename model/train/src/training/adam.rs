@@ -127,7 +127,7 @@ mod tests {
         let settings = AdamSettings { rate: 0.02, decay: 0.0, clip: 1e9 };
         let others = Others { matrices: vec![Matrix { at: 1, rows: 8, columns: 8 }], size: 0.2, ..Others::NONE };
         let (mut x, mut adam) = (vec![0.5f32; 66], Adam::default());
-        // A valley that is 10⁴ times as steep in one row as in the last one.
+        // A valley that is some 3000 times as steep in the first row as in the last one.
         let steep = |i: usize| 10f32.powf(-0.5 * ((i - 1) / 8) as f32);
         let mut worst = f32::INFINITY;
         for step in 0..1500 {

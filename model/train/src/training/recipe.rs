@@ -51,7 +51,7 @@ pub struct Stage {
     /// Steps over which the rate rises from 0 at the start of the stage.
     pub warm_up: u64,
     /// Root mean square of the steps of weights between hidden channels for a rate of one, which Muon moves ([`Matrix`](super::Matrix)); 0
-    /// leaves all to AdamW, whose steps are 0.2 to 1.
+    /// leaves all to AdamW.
     #[serde(default)]
     pub muon: f64,
     /// Beamwidth γ of the labels in degrees, one for each output.
