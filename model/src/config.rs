@@ -17,6 +17,9 @@ pub struct Config {
     pub window_s: f64,
     /// Time from frame to frame in seconds.
     pub hop_s: f64,
+    /// Frames by which scores come later than what they tell of, 0 … 64: how far the network has heard beyond it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub look_ahead: usize,
     /// The AuGeonet and its sizes.
     pub augeonet: AuGeonetConfig,
     /// What makes scores of peaks probabilities; none before anybody measured.
@@ -186,6 +189,9 @@ impl Config {
             if !(0.001..=most).contains(&value) {
                 return Err(format!("{name}: expected 0.001 to {most}, found {value}"));
             }
+        }
+        if self.look_ahead > 64 {
+            return Err(format!("look_ahead: expected 0 to 64 frames, found {}", self.look_ahead));
         }
         if let Some(Calibration { gain, offset }) = self.calibration {
             for (name, value, [low, high]) in [("gain", gain, [0.05, 20.0]), ("offset", offset, [-20.0, 20.0])] {

@@ -2,9 +2,11 @@
 //!
 //! The one seam of the project: the plugin's worker, the command line, evaluation and benches all drive this type.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use spherescope_dsp::levels::AXES;
 use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::packed::{PackedScratch, PackedSteering};
 use spherescope_dsp::{FrontEnd, FrontEndError, Grid, MicArray, SampleRate};
@@ -188,11 +190,22 @@ struct Pending {
     power: Vec<f32>,
     /// Slopes of the levels `[T][3][K]` flattened; for the network only.
     level_slopes: Vec<f32>,
-    /// Index, end in samples and level of each.
-    frames: Vec<(u64, u64, f32)>,
+    frames: Vec<Heard>,
+    /// Frames that the engine has heard already and not told of yet: as many as it looks ahead.
+    awaited: VecDeque<Heard>,
+}
+
+/// A frame that waits for its spectrum.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    index: u64,
+    /// Index of the sample after its window.
+    end_frames: u64,
+    level_db: f32,
 }
 
 impl Pending {
+    /// Lets go of what the engine has not heard.
     fn clear(&mut self) {
         self.phat.clear();
         self.power.clear();
@@ -303,6 +316,7 @@ impl Localizer {
             self.settings = settings;
             // Engines take their frames in different forms.
             self.pending.clear();
+            self.pending.awaited.clear();
         }
         Ok(())
     }
@@ -336,6 +350,7 @@ impl Localizer {
     pub fn reset(&mut self) {
         self.front_end.reset();
         self.pending.clear();
+        self.pending.awaited.clear();
         if let EngineState::AggRl { state, .. } = &mut self.engine
             && let Ok(fresh) = self.network.start()
         {
@@ -363,20 +378,30 @@ impl Localizer {
                 Engine::SrpPhat => settings.band.append_kept(bins, frame.phat, &mut pending.phat),
             }
             pending.power.extend_from_slice(frame.power);
-            pending.frames.push((frame.index, frame.end_frames, frame.level_db));
+            pending.frames.push(Heard { index: frame.index, end_frames: frame.end_frames, level_db: frame.level_db });
             if pending.frames.len() >= settings.chunk_frames && outcome.is_ok() {
-                outcome = engine.run(&self.network, settings, *rate, pending, spectrum, sink);
+                outcome = finish(&self.network, settings, *rate, engine, pending, spectrum, sink);
             }
         })?;
         outcome
     }
 
-    /// Finishes the frames that wait for their chunk.
+    /// Finishes the frames that wait for their chunk, and those that wait for what comes after them: silence.
     ///
     /// # Errors
     /// [`LocalizerError::Network`].
     pub fn flush(&mut self, sink: &mut dyn FnMut(&LocalizerFrame<'_>)) -> Result<(), LocalizerError> {
-        self.engine.run(&self.network, &self.settings, self.rate, &mut self.pending, &mut self.spectrum, sink)
+        let Self { network, settings, rate, front_end: _, engine, pending, spectrum } = self;
+        finish(network, settings, *rate, engine, pending, spectrum, sink)?;
+        let (frames, bins) = (pending.awaited.len(), network.frequencies_hz().len());
+        pending.phat.resize(frames * settings.array.active_len() * bins, Complex32::default());
+        pending.power.resize(frames * bins, 0.0);
+        pending.level_slopes.resize(frames * AXES * bins, 0.0);
+        let outcome = engine.run(network, frames, pending, spectrum);
+        pending.clear();
+        outcome?;
+        tell(settings, *rate, &mut pending.awaited, spectrum, frames, sink);
+        Ok(())
     }
 }
 
@@ -412,46 +437,82 @@ impl EngineState {
         })
     }
 
+    /// The spectra `[T][D]` of T frames, none for none.
     fn run(
         &mut self,
         network: &Network,
-        settings: &LocalizerSettings,
-        rate: SampleRate,
-        pending: &mut Pending,
+        frames: usize,
+        pending: &Pending,
         spectrum: &mut Vec<f32>,
-        sink: &mut dyn FnMut(&LocalizerFrame<'_>),
     ) -> Result<(), LocalizerError> {
-        let frames = pending.frames.len();
+        spectrum.clear();
         if frames == 0 {
             return Ok(());
         }
-        spectrum.clear();
-        let result = match self {
+        match self {
             Self::AggRl { array, grid, state } => {
-                let Pending { phat, power, level_slopes, .. } = &*pending;
+                let Pending { phat, power, level_slopes, .. } = pending;
                 let spectra = Spectra { frames, phat, power, level_slopes, beside: None };
-                network.logits(array, grid, &spectra, state, spectrum).map(|()| probabilities(spectrum))
+                network.logits(array, grid, &spectra, state, spectrum)?;
+                probabilities(spectrum);
             }
             Self::SrpPhat { steering, scratch, response } => {
                 steering.srp_phat(&pending.phat, frames, scratch, response);
                 spectrum.extend(response.iter().map(|r| r.clamp(0.0, 1.0)));
-                Ok(())
-            }
-        };
-        if result.is_ok() {
-            let rows = spectrum.chunks_exact(settings.grid.len());
-            for (&(index, end_frames, level_db), spectrum) in pending.frames.iter().zip(rows) {
-                sink(&LocalizerFrame {
-                    index,
-                    end_frames,
-                    t_s: end_frames as f64 / rate.hz(),
-                    level_db,
-                    active: level_db >= settings.gate_db,
-                    spectrum,
-                });
             }
         }
-        pending.clear();
-        Ok(result?)
+        Ok(())
+    }
+
+    /// Frames by which spectra come later than what they tell of.
+    fn look_ahead(&self, network: &Network) -> usize {
+        match self {
+            Self::AggRl { .. } => network.config().look_ahead,
+            Self::SrpPhat { .. } => 0,
+        }
+    }
+}
+
+/// Runs the engine on the frames that wait for it, and tells of those beyond which it has heard enough.
+fn finish(
+    network: &Network,
+    settings: &LocalizerSettings,
+    rate: SampleRate,
+    engine: &mut EngineState,
+    pending: &mut Pending,
+    spectrum: &mut Vec<f32>,
+    sink: &mut dyn FnMut(&LocalizerFrame<'_>),
+) -> Result<(), LocalizerError> {
+    let outcome = engine.run(network, pending.frames.len(), pending, spectrum);
+    if outcome.is_ok() {
+        pending.awaited.extend(&pending.frames);
+        let ripe = pending.awaited.len().saturating_sub(engine.look_ahead(network));
+        tell(settings, rate, &mut pending.awaited, spectrum, ripe, sink);
+    }
+    pending.clear();
+    outcome
+}
+
+/// Tells of the oldest frames: the last of the spectra are theirs.
+fn tell(
+    settings: &LocalizerSettings,
+    rate: SampleRate,
+    awaited: &mut VecDeque<Heard>,
+    spectra: &[f32],
+    frames: usize,
+    sink: &mut dyn FnMut(&LocalizerFrame<'_>),
+) {
+    let rows = spectra.chunks_exact(settings.grid.len());
+    let early = rows.len().saturating_sub(frames);
+    let told = awaited.drain(..frames.min(awaited.len()));
+    for (Heard { index, end_frames, level_db }, spectrum) in told.zip(rows.skip(early)) {
+        sink(&LocalizerFrame {
+            index,
+            end_frames,
+            t_s: end_frames as f64 / rate.hz(),
+            level_db,
+            active: level_db >= settings.gate_db,
+            spectrum,
+        });
     }
 }

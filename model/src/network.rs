@@ -229,7 +229,7 @@ impl Network {
     }
 
     /// Logits before the sigmoid, `[T][D]` flattened, calibrated where the configuration says how, into `logits`, which lose what they
-    /// held.
+    /// held. They tell of the frames that came [`Config::look_ahead`] before.
     ///
     /// # Errors
     /// [`NetworkError::Computation`], when the spectra do not fit the array, or array, grid and state are another network's.

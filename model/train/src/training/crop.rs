@@ -33,7 +33,7 @@ pub struct Crop {
     pub power: Vec<f32>,
     /// Slopes of the levels `[T][3][K]` flattened.
     pub level_slopes: Vec<f32>,
-    /// Directions of the active talkers in each frame, `[T]`.
+    /// Directions of the active talkers that each frame is to tell of, `[T]`.
     pub sources: Vec<Vec<Direction>>,
     /// Directions of all talkers, silent ones too, `[T]`.
     pub talkers: Vec<Vec<Direction>>,
@@ -66,6 +66,8 @@ pub struct CropSource {
     timing: FrameTiming,
     /// The front end's bins in Hz.
     pub frequencies_hz: Vec<f64>,
+    /// Frames by which labels are later than what they tell of ([`Config::look_ahead`](spherescope_model::config::Config::look_ahead)).
+    pub look_ahead: usize,
     /// Whether crops come with what the gradient of the bins needs.
     pub learn_bins: bool,
     /// What rooms are drawn from; length, rate and talkers are the stage's.
@@ -78,7 +80,15 @@ impl CropSource {
     /// A source for one front end; `signals` are dry sounds at 16 kHz, levelled ([`crate::sources::level`]).
     pub fn new(signals: Vec<Vec<f32>>, timing: FrameTiming, frequencies_hz: Vec<f64>) -> Self {
         let signals = Arc::new(signals);
-        Self { signals, timing, frequencies_hz, learn_bins: false, ranges: training_ranges(), plain: plain_ranges() }
+        Self {
+            signals,
+            timing,
+            frequencies_hz,
+            look_ahead: 0,
+            learn_bins: false,
+            ranges: training_ranges(),
+            plain: plain_ranges(),
+        }
     }
 
     /// The crop of a seed.
@@ -149,7 +159,8 @@ impl CropSource {
             let heard = |frame: &crate::TruthFrame| {
                 frame.sources.iter().filter(|s| silent || s.active).map(|s| s.direction).collect()
             };
-            truth.iter().take(frames).map(heard).collect()
+            // Before there is anything to look back at, the first frame stands for it.
+            (0..frames).map(|t| heard(&truth[t.saturating_sub(self.look_ahead)])).collect()
         };
         let (sources, talkers) = (of(false), of(true));
         let values = frames * array.active_len() * self.frequencies_hz.len();
@@ -324,6 +335,25 @@ mod tests {
         };
         assert_eq!((walkers(0.0), walkers(1.0)), (24, 0));
         assert!((6..=18).contains(&walkers(0.5)), "{}", walkers(0.5));
+    }
+
+    #[test]
+    fn labels_wait_for_what_is_heard_later() {
+        let now = source(vec![crate::sources::babble(3, 16_000, 3.0)]);
+        let first = Recipe::named("quick").unwrap().stages.swap_remove(0);
+        let stage = Stage { talkers: vec![0.0, 1.0], ..first };
+        let later = CropSource { look_ahead: 3, ..now.clone() };
+        let mut changes = 0;
+        for seed in 0..6 {
+            let (now, later) = (now.crop(seed, &stage).unwrap(), later.crop(seed, &stage).unwrap());
+            assert_eq!((&later.phat, later.frames), (&now.phat, now.frames));
+            for t in 0..now.frames {
+                let told = t.saturating_sub(3);
+                assert_eq!((&later.sources[t], &later.talkers[t]), (&now.sources[told], &now.talkers[told]));
+                changes += usize::from(now.sources[t] != now.sources[told]);
+            }
+        }
+        assert!(changes > 10, "{changes}");
     }
 
     #[test]

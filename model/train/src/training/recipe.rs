@@ -135,6 +135,7 @@ impl Recipe {
             name: format!("{name} lifted"),
             window_s: 0.032,
             hop_s: 0.016,
+            look_ahead: usize::from(name == "full"),
             augeonet: AuGeonetConfig::Lifted(sizes),
             calibration: None,
         };

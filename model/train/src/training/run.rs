@@ -143,6 +143,7 @@ impl Run {
             Network::from_bytes(&parameters.file_with(&values)?).map_err(|e| RunError::Step(e.to_string()))?;
         let mut source = CropSource::new(signals, network.timing(), network.frequencies_hz().to_vec());
         source.learn_bins = recipe.learn_bins;
+        source.look_ahead = recipe.network.look_ahead;
         let mut run = Self {
             folder: folder.to_owned(),
             average: values.clone(),
