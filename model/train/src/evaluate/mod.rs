@@ -135,16 +135,23 @@ fn scenes(options: &Options, usual: usize) -> usize {
 
 /// The networks and a line for each: its name, its file and the checksum.
 fn networks(files: &[std::path::PathBuf]) -> Result<(Vec<NamedNetwork>, Vec<String>), Failure> {
-    let line = |name: &str, bytes: &[u8]| {
+    let line = |name: &str, bytes: &[u8], network: &Network| {
         let digest: String = Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        format!("`{name}`, SHA-256 {digest}")
+        let late = match network.config().look_ahead {
+            0 => String::new(),
+            frames => {
+                let late_ms = 1e3 * frames as f64 * network.timing().hop_s;
+                format!("; a spectrum is known {late_ms:.0} ms after its window, and is counted as the window's")
+            }
+        };
+        format!("`{name}`, SHA-256 {digest}{late}")
     };
     if files.is_empty() {
         let network = Network::shipped().map_err(|e| Failure::Run(e.to_string()))?;
-        let lines = vec![line("assets/weights (shipped)", SHIPPED_WEIGHTS)];
+        let lines = vec![line("assets/weights (shipped)", SHIPPED_WEIGHTS, &network)];
         return Ok((vec![NamedNetwork { name: "AGG-RL".into(), network }], lines));
     }
     let (mut networks, mut lines) = (Vec::new(), Vec::new());
@@ -154,7 +161,7 @@ fn networks(files: &[std::path::PathBuf]) -> Result<(Vec<NamedNetwork>, Vec<Stri
         let network = Network::from_bytes(&bytes).map_err(|e| fail(e.to_string()))?;
         let stem = file.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         let name = if files.len() == 1 { "AGG-RL".to_owned() } else { format!("AGG-RL {stem}") };
-        lines.push(line(&stem, &bytes));
+        lines.push(line(&stem, &bytes, &network));
         networks.push(NamedNetwork { name, network: Arc::new(network) });
     }
     Ok((networks, lines))
@@ -268,7 +275,7 @@ fn as_product(results: &[(Part, Vec<Outcome>)], bench: &Bench) -> String {
         }
     }
     if let Some((_, outcomes)) = results.iter().find(|(part, _)| *part == Part::Set(Set::Moving)) {
-        text += "\nLag behind the talkers of sim-moving, who go round at 30° a second (median, peaks within 45°):\n\n";
+        text += "\nLag behind the talkers of sim-moving, who go round at 30° a second (median, peaks within 45°; by the windows' own time):\n\n";
         text += &head(&["engine", "lag", "in time"].map(String::from));
         for (engine, name) in bench.engines().iter().enumerate() {
             let lags: Vec<f64> = outcomes.iter().flat_map(|o| o.judged[engine].lags_deg.iter().copied()).collect();
