@@ -35,7 +35,7 @@ pub struct Crop {
     pub level_slopes: Vec<f32>,
     /// Directions of the active talkers that each frame is to tell of, `[T]`.
     pub sources: Vec<Vec<Direction>>,
-    /// Directions of all talkers, silent ones too, `[T]`.
+    /// Directions of all talkers, silent ones too, at the same moments, `[T]`.
     pub talkers: Vec<Vec<Direction>>,
     /// What the array cannot tell apart.
     pub ambiguity: Ambiguity,
