@@ -20,6 +20,9 @@ pub struct Config {
     /// Frames by which scores come later than what they tell of, 0 … 64: how far the network has heard beyond it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub look_ahead: usize,
+    /// The same of the first output, which then tells those who can wait, [`Config::look_ahead`] … 64; 0 where it only helped to learn.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub settled: usize,
     /// The AuGeonet and its sizes.
     pub augeonet: AuGeonetConfig,
     /// What makes scores of peaks probabilities; none before anybody measured.
@@ -193,6 +196,10 @@ impl Config {
         if self.look_ahead > 64 {
             return Err(format!("look_ahead: expected 0 to 64 frames, found {}", self.look_ahead));
         }
+        if self.settled > 0 && !(self.look_ahead..=64).contains(&self.settled) {
+            let (least, found) = (self.look_ahead, self.settled);
+            return Err(format!("settled: expected look_ahead, {least}, to 64 frames, found {found}"));
+        }
         if let Some(Calibration { gain, offset }) = self.calibration {
             for (name, value, [low, high]) in [("gain", gain, [0.05, 20.0]), ("offset", offset, [-20.0, 20.0])] {
                 if !(low..=high).contains(&value) {
@@ -204,6 +211,11 @@ impl Config {
             AuGeonetConfig::Lifted(c) => c.check(),
             AuGeonetConfig::Paper(c) => c.check(),
         }
+    }
+
+    /// Frames by which the scores of an output come later than the last one's do.
+    pub fn behind(&self, output: usize) -> usize {
+        if output == 0 && self.outputs() > 1 { self.settled.saturating_sub(self.look_ahead) } else { 0 }
     }
 
     /// O, the number of output layers.

@@ -10,6 +10,7 @@
 
 mod features;
 pub mod streaming;
+mod turned;
 mod votes;
 
 use candle_core::{D, Device, IndexOp, Result, Tensor};
@@ -131,10 +132,7 @@ impl Lifted {
         let (gains, biases) = (vb.get((outputs, fields, order + 1), "gridnet.gain")?, vb.get(outputs, "score.bias")?);
         let inputs = inputs(config);
         let harmonics = harmonics_of(grid.directions(), order, device)?;
-        let sphere = BlockSphere {
-            harmonics: harmonics.flatten_all()?.to_vec1::<f32>()?.into(),
-            degree: degree.as_slice().into(),
-        };
+        let sphere = turned::sphere_of(grid.directions(), order);
         Ok(Self {
             config: config.clone(),
             frequencies_hz: frequencies_hz.into_iter().map(f64::from).collect(),

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::norms::{normalize, normalize_back};
-use super::recurrent::gates as gates_of;
+use super::recurrent::{advance, retreat};
+use super::sphere::BlockSphere;
 use super::{column_sums, elu_of, new_like, of_cpu, product, with_values};
 
 /// Frames that go through the block together.
@@ -47,15 +48,6 @@ impl BlockParameters<'_> {
 /// Numbers of values of the packed parameters, in their order.
 fn lengths(h: usize, degrees: usize) -> [usize; 15] {
     [h, h, degrees * h, 2 * h * h, h, 4 * h * h, 2 * h, 2 * h * h, h, h, h, 3 * h * h, 3 * h * h, 3 * h, 3 * h]
-}
-
-/// Spherical harmonics on the quadrature.
-#[derive(Clone, Debug)]
-pub(crate) struct BlockSphere {
-    /// Y_nm, `[Q][S]`.
-    pub(crate) harmonics: Arc<[f32]>,
-    /// Degree n of each harmonic, `[S]`.
-    pub(crate) degree: Arc<[u32]>,
 }
 
 /// The block: x' = x + MLP[u ‖ zonal(u)] + context(mean u ‖ max u), u = LN x; y = x' + GRU(LN x').
@@ -164,6 +156,8 @@ struct Piece {
     /// Spectra before and after the gains, `[S][frames][H]`.
     spectrum: Vec<f32>,
     gained: Vec<f32>,
+    /// Working memory of the transforms.
+    halves: Vec<f32>,
     /// Means and maxima over the sphere, `[frames][2H]`, and what is made of them, `[frames][H]`.
     pooled: Vec<f32>,
     context: Vec<f32>,
@@ -212,8 +206,8 @@ impl Piece {
         gather(x, sizes, first, frames, &mut self.x);
         normalize(&self.x, p.norm_sphere, &mut self.u);
 
-        let y = &sphere.harmonics;
-        product(zeros(&mut self.spectrum, s * n), n, false, [s, q, n], (y, [1, s]), (&self.u, [n, 1]))?;
+        self.spectrum.resize(s * n, 0.0);
+        sphere.to_harmonics(&self.u, n, &mut self.halves, &mut self.spectrum)?;
         self.gained.resize(s * n, 0.0);
         let rows = self.gained.chunks_exact_mut(n).zip(self.spectrum.chunks_exact(n)).zip(sphere.degree.iter());
         for ((gained, row), degree) in rows {
@@ -224,7 +218,8 @@ impl Piece {
                 }
             }
         }
-        product(zeros(&mut self.zonal, q * n), n, false, [q, s, n], (y, [s, 1]), (&self.gained, [n, 1]))?;
+        self.zonal.resize(q * n, 0.0);
+        sphere.to_directions(&self.gained, n, false, &mut self.halves, &mut self.zonal)?;
 
         self.pool(q, h);
         affine(&mut self.context, &self.pooled, [2 * h, h], (p.context[0], 2 * h), Some(p.context[1]))?;
@@ -251,15 +246,7 @@ impl Piece {
             let recurrent = &mut self.recurrent[frame * q * 3 * h..][..q * 3 * h];
             product(recurrent, 3 * h, true, [q, h, 3 * h], (hidden, [h, 1]), (p.gru[1], [1, h]))?;
             for ((row, r), state) in recurrent.chunks_exact(3 * h).enumerate().zip(hidden.chunks_exact_mut(h)) {
-                let gates = &mut self.gates[(row * frames + frame) * 3 * h..][..3 * h];
-                let ((g_r, g_zn), (r_r, r_zn)) = (gates.split_at_mut(h), r.split_at(h));
-                let ((g_z, g_n), (r_z, r_n)) = (g_zn.split_at_mut(h), r_zn.split_at(h));
-                for c in 0..h {
-                    let [reset, z, n] = gates_of([g_r[c], g_z[c], g_n[c]], [r_r[c], r_z[c], r_n[c]]);
-                    (g_r[c], g_z[c], g_n[c]) = (reset, z, n);
-                    // (1 − z) n + z h.
-                    state[c] = n + z * (state[c] - n);
-                }
+                advance(&mut self.gates[(row * frames + frame) * 3 * h..][..3 * h], r, state);
             }
         }
         Ok(())
@@ -304,6 +291,7 @@ struct Back {
     to_u: Vec<f32>,
     to_zonal: Vec<f32>,
     to_spectrum: Vec<f32>,
+    halves: Vec<f32>,
 }
 
 /// Adds `gradient`ᵀ · `rows` to the gradient of a weight `[outputs, inputs]`, its rows `weight_row` apart.
@@ -348,26 +336,14 @@ impl Back {
             let recurrent = &piece.recurrent[rows];
             for row in 0..q {
                 let at = row * frames + frame;
-                let gates = &piece.gates[at * 3 * h..][..3 * h];
-                let (reset, zn) = gates.split_at(h);
-                let (z, new) = zn.split_at(h);
-                let from_state = &recurrent[row * 3 * h + 2 * h..][..h];
-                let before = &piece.before[(frame * q + row) * h..][..h];
-                let g = &self.slopes[at * h..][..h];
-                let onward = &mut onward[row * h..][..h];
-                let (to_r, to_zn) = self.to_gates[at * 3 * h..][..3 * h].split_at_mut(h);
-                let (to_z, to_n) = to_zn.split_at_mut(h);
-                let (also_r, also_zn) = to_recurrent[row * 3 * h..][..3 * h].split_at_mut(h);
-                let (also_z, also_n) = also_zn.split_at_mut(h);
-                for c in 0..h {
-                    let d = g[c] + onward[c];
-                    let d_n = d * (1.0 - z[c]) * (1.0 - new[c] * new[c]);
-                    let d_z = d * (before[c] - new[c]) * z[c] * (1.0 - z[c]);
-                    let d_r = d_n * from_state[c] * reset[c] * (1.0 - reset[c]);
-                    (to_r[c], to_z[c], to_n[c]) = (d_r, d_z, d_n);
-                    (also_r[c], also_z[c], also_n[c]) = (d_r, d_z, d_n * reset[c]);
-                    onward[c] = d * z[c];
-                }
+                let was = (
+                    &piece.gates[at * 3 * h..][..3 * h],
+                    &recurrent[row * 3 * h..][..3 * h],
+                    &piece.before[(frame * q + row) * h..][..h],
+                );
+                let to_gates = &mut self.to_gates[at * 3 * h..][..3 * h];
+                let to = [to_gates, &mut to_recurrent[row * 3 * h..][..3 * h]];
+                retreat(was, &self.slopes[at * h..][..h], &mut onward[row * h..][..h], to);
             }
             product(onward, h, true, [q, 3 * h, h], (to_recurrent, [3 * h, 1]), (p.gru[1], [h, 1]))?;
         }
@@ -399,9 +375,9 @@ impl Back {
         product(to_zonal, h, false, sizes, (to_local, [2 * h, 1]), (&weight[h..], [2 * h, 1]))?;
 
         // The zonal convolution.
-        let y = &sphere.harmonics;
-        let to_spectrum = zeros(&mut self.to_spectrum, s * n);
-        product(to_spectrum, n, false, [s, q, n], (y, [1, s]), (to_zonal, [n, 1]))?;
+        self.to_spectrum.resize(s * n, 0.0);
+        let to_spectrum = &mut self.to_spectrum[..];
+        sphere.to_harmonics(to_zonal, n, &mut self.halves, to_spectrum)?;
         let rows = to_spectrum.chunks_exact_mut(n).zip(piece.spectrum.chunks_exact(n)).zip(sphere.degree.iter());
         for ((to_row, row), degree) in rows {
             let gains = gains_of(p.zonal, *degree, h);
@@ -414,7 +390,7 @@ impl Back {
                 }
             }
         }
-        product(to_u, n, true, [q, s, n], (y, [s, 1]), (to_spectrum, [n, 1]))?;
+        sphere.to_directions(to_spectrum, n, true, &mut self.halves, to_u)?;
 
         // The context.
         let to_context = column_sums(&self.to_middle, n);

@@ -8,6 +8,7 @@ mod attention;
 mod block;
 mod norms;
 mod recurrent;
+mod sphere;
 #[cfg(test)]
 mod tests;
 mod votes;
@@ -17,9 +18,10 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Re
 use gemm::{Parallelism, gemm};
 
 use attention::Attention;
-pub(crate) use block::{BlockParameters, BlockSphere, spherical_block};
+pub(crate) use block::{BlockParameters, spherical_block};
 use norms::{BatchNorm, LayerNorm, column_moments};
 use recurrent::Gru;
+pub(crate) use sphere::BlockSphere;
 pub(crate) use votes::{Votes, with_exponents};
 
 const LAYER_NORM_EPS: f32 = 1e-5;

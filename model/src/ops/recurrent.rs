@@ -8,9 +8,90 @@ pub(super) struct Gru {
     pub(super) start: Vec<f32>,
 }
 
+/// Units that are computed side by side. A loop over 48 of them would be made for 32 at once, and the rest would go one by one.
+const LANES: usize = 16;
+
+/// Takes one row of H units a frame further: `gates` `[3H]` holds what the input gives to them and then the gates themselves, `recurrent`
+/// `[3H]` what the state gives to them, `state` `[H]` the state before and after.
+#[inline(always)]
+pub(super) fn advance(gates: &mut [f32], recurrent: &[f32], state: &mut [f32]) {
+    let whole = state.len() - state.len() % LANES;
+    advance_by::<LANES>(gates, recurrent, state, [0, whole]);
+    advance_by::<1>(gates, recurrent, state, [whole, state.len()]);
+}
+
+/// The units from one number to another, N at a time.
+#[inline(always)]
+fn advance_by<const N: usize>(all_gates: &mut [f32], recurrent: &[f32], state: &mut [f32], [first, end]: [usize; 2]) {
+    let h = state.len();
+    for at in (first..end).step_by(N) {
+        let part = |of: &[f32], gate: usize| -> [f32; N] { std::array::from_fn(|c| of[gate * h + at..][..N][c]) };
+        let [i_r, i_z, i_n] = [0, 1, 2].map(|gate| part(all_gates, gate));
+        let [p_r, p_z, p_n] = [0, 1, 2].map(|gate| part(recurrent, gate));
+        let (mut reset, mut update, mut fresh) = ([0f32; N], [0f32; N], [0f32; N]);
+        for c in 0..N {
+            [reset[c], update[c], fresh[c]] = gates([i_r[c], i_z[c], i_n[c]], [p_r[c], p_z[c], p_n[c]]);
+        }
+        for (c, h) in state[at..at + N].iter_mut().enumerate() {
+            // (1 − z) n + z h.
+            *h = fresh[c] + update[c] * (*h - fresh[c]);
+        }
+        for (gate, values) in [reset, update, fresh].iter().enumerate() {
+            all_gates[gate * h + at..][..N].copy_from_slice(values);
+        }
+    }
+}
+
+/// Back through [`advance`] for one row: the gradient of the state after it, `onward` `[H]` and `slopes` `[H]` together, becomes that of
+/// what input and state gave to the gates, `to_gates` and `to_recurrent` `[3H]`, and, `onward`, of the state before, without the way
+/// through its weights.
+#[inline(always)]
+pub(super) fn retreat(
+    (gates, recurrent, before): (&[f32], &[f32], &[f32]),
+    slopes: &[f32],
+    onward: &mut [f32],
+    [to_gates, to_recurrent]: [&mut [f32]; 2],
+) {
+    let whole = before.len() - before.len() % LANES;
+    retreat_by::<LANES>((gates, recurrent, before), slopes, onward, [to_gates, to_recurrent], [0, whole]);
+    retreat_by::<1>((gates, recurrent, before), slopes, onward, [to_gates, to_recurrent], [whole, before.len()]);
+}
+
+/// The units from one number to another, N at a time.
+#[inline(always)]
+fn retreat_by<const N: usize>(
+    (gates, recurrent, before): (&[f32], &[f32], &[f32]),
+    slopes: &[f32],
+    onward: &mut [f32],
+    [to_gates, to_recurrent]: [&mut [f32]; 2],
+    [first, end]: [usize; 2],
+) {
+    let h = before.len();
+    for at in (first..end).step_by(N) {
+        let part = |of: &[f32], gate: usize| -> [f32; N] { std::array::from_fn(|c| of[gate * h + at..][..N][c]) };
+        let [reset, z, new] = [0, 1, 2].map(|gate| part(gates, gate));
+        let (from_state, before, g) = (part(recurrent, 2), part(before, 0), part(slopes, 0));
+        let mut d = part(onward, 0);
+        let (mut to_r, mut to_z, mut to_n, mut also_n) = ([0f32; N], [0f32; N], [0f32; N], [0f32; N]);
+        for c in 0..N {
+            d[c] += g[c];
+            to_n[c] = d[c] * (1.0 - z[c]) * (1.0 - new[c] * new[c]);
+            to_z[c] = d[c] * (before[c] - new[c]) * z[c] * (1.0 - z[c]);
+            to_r[c] = to_n[c] * from_state[c] * reset[c] * (1.0 - reset[c]);
+            also_n[c] = to_n[c] * reset[c];
+            d[c] *= z[c];
+        }
+        for (gate, (values, also)) in [(to_r, to_r), (to_z, to_z), (to_n, also_n)].iter().enumerate() {
+            to_gates[gate * h + at..][..N].copy_from_slice(values);
+            to_recurrent[gate * h + at..][..N].copy_from_slice(also);
+        }
+        onward[at..at + N].copy_from_slice(&d);
+    }
+}
+
 /// Gates of one unit: reset, update, new.
 #[inline(always)]
-pub(super) fn gates(input: [f32; 3], recurrent: [f32; 3]) -> [f32; 3] {
+fn gates(input: [f32; 3], recurrent: [f32; 3]) -> [f32; 3] {
     let reset = sigmoid(input[0] + recurrent[0]);
     [reset, sigmoid(input[1] + recurrent[1]), tanh(input[2] + reset * recurrent[2])]
 }

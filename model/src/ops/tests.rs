@@ -182,6 +182,7 @@ fn a_spherical_block_and_its_gradients_are_the_composites() {
     let sphere = BlockSphere {
         harmonics: harmonics.flatten_all().unwrap().to_vec1::<f32>().unwrap().into(),
         degree: degree.as_slice().into(),
+        even: None,
     };
     let start = start.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let mut hidden = start.clone();

@@ -164,6 +164,7 @@ fn recipe(id: &str, augeonet: AuGeonetConfig, learn_bins: bool, fixed_grid: Opti
             window_s: 0.032,
             hop_s: 0.016,
             look_ahead: 0,
+            settled: 0,
             augeonet,
             calibration: None,
         },

@@ -18,6 +18,7 @@ use spherescope_dsp::harmonics::{Harmonics, degrees, harmonics_len, real_harmoni
 use spherescope_dsp::packed::PackedSteering;
 use spherescope_dsp::{Direction, MicArray};
 
+use super::turned::{half_turn, is_even, seen_from};
 use super::votes::{self, VoteState};
 use super::{Lifted, geometry_of};
 use crate::evidence::{EvidenceSetup, EvidenceState, FRAME_FEATURES};
@@ -436,33 +437,4 @@ fn values(tensor: &Tensor) -> Result<Vec<f32>> {
 
 fn norm(norm: &LayerNorm) -> Result<[Vec<f32>; 2]> {
     Ok([values(&norm.weight)?, values(&norm.bias)?])
-}
-
-/// Whether the harmonic at this index is even under half a turn about the x-axis, (z, azimuth) → (−z, −azimuth): P_n^|m| takes the sign
-/// (−1)^(n+|m|), the sine a further one.
-fn is_even(index: usize) -> bool {
-    let n = index.isqrt();
-    let m = index as isize - (n * n + n) as isize;
-    (n + m.unsigned_abs()).is_multiple_of(2) == (m >= 0)
-}
-
-/// The direction's azimuth counted from `axis_rad`.
-fn seen_from(direction: &Direction, axis_rad: f64) -> Direction {
-    let ([x, y, z], (sin, cos)) = (direction.unit(), axis_rad.sin_cos());
-    Direction::from_vector([cos * x + sin * y, cos * y - sin * x, z]).unwrap_or(*direction)
-}
-
-/// Azimuth in radians of a horizontal axis about which half a turn maps each direction i onto direction Q − 1 − i, if there is one.
-fn half_turn(directions: &[Direction]) -> Option<f64> {
-    let [x, y, _] = directions.first()?.unit();
-    let [x_last, y_last, _] = directions.last()?.unit();
-    // The two azimuths are mirror images in the axis.
-    let axis_rad = 0.5 * (y.atan2(x) + y_last.atan2(x_last));
-    let fits = |axis_rad: &f64| {
-        directions.iter().zip(directions.iter().rev()).all(|(a, b)| {
-            let ([x, y, z], [x_b, y_b, z_b]) = (seen_from(a, *axis_rad).unit(), seen_from(b, *axis_rad).unit());
-            (x - x_b).abs() < 1e-9 && (y + y_b).abs() < 1e-9 && (z + z_b).abs() < 1e-9
-        })
-    };
-    [axis_rad, axis_rad + 0.5 * std::f64::consts::PI].into_iter().find(fits)
 }

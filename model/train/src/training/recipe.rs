@@ -136,6 +136,7 @@ impl Recipe {
             window_s: 0.032,
             hop_s: 0.016,
             look_ahead: usize::from(name == "full"),
+            settled: 0,
             augeonet: AuGeonetConfig::Lifted(sizes),
             calibration: None,
         };

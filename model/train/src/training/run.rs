@@ -327,7 +327,8 @@ impl Run {
     fn learn_from(&self, module: &AuGeonet, stage: &Stage, item: usize) -> Result<Learned, String> {
         let (crop, candidates) = self.draw(stage, self.step, item)?;
         let mut state = module.start_training();
-        let loss = loss_of(module, &crop, stage, &candidates, &mut state).map_err(|e| e.to_string())?;
+        let loss =
+            loss_of(module, &crop, stage, &candidates, &self.recipe.network, &mut state).map_err(|e| e.to_string())?;
         let value = loss.to_scalar::<f32>().map_err(|e| e.to_string())?;
         let gradient = self.parameters.gradient(&loss).map_err(|e| e.to_string())?;
         Ok(Learned { loss: f64::from(value), gradient, observed: state.observed().to_vec() })
@@ -593,7 +594,7 @@ mod tests {
                 let crop = source.crop(11, &stage).unwrap();
                 let module = parameters.module().unwrap();
                 let asked = candidates(&crop, &stage, &mut stream(1, 1)).unwrap();
-                loss_of(&module, &crop, &stage, &asked, &mut module.start_training()).unwrap()
+                loss_of(&module, &crop, &stage, &asked, &recipe.network, &mut module.start_training()).unwrap()
             };
             let values = parameters.values().unwrap();
             let gradient = parameters.gradient(&loss_at(&values)).unwrap();
