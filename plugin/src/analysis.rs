@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use spherescope_dsp::{Block, BlockReader, PeakFinder, Region, Tracker, TrackerOptions};
-use spherescope_model::{Band, Engine, LIVE_CHUNK_FRAMES, Localizer, LocalizerSettings};
+use spherescope_model::{Band, Engine, LIVE_CHUNK_FRAMES, Localizer, LocalizerSettings, Reading};
 use spherescope_view::{Health, OscState, Recording, Snapshot, osc_address};
 
 use crate::examination::Examination;
@@ -42,6 +42,7 @@ struct Plan {
     region: Region,
     band: Band,
     engine: Engine,
+    reading: Reading,
     /// Whether the other engine runs beside.
     compare: bool,
     /// Whether somebody can read what the doctor finds.
@@ -57,6 +58,7 @@ impl Plan {
             region: params.region(),
             band: params.band(),
             engine: params.engine.value().into(),
+            reading: params.reading(),
             // Two spectra are for the eye alone.
             compare: params.compare.value() && shared.editor_open(),
             watched: shared.editor_open(),
@@ -385,6 +387,9 @@ impl Analysis {
                 if before.band != plan.band {
                     localizer.set_band(plan.band).map_err(|e| e.to_string())?;
                 }
+                if before.reading != plan.reading {
+                    localizer.set_reading(plan.reading).map_err(|e| e.to_string())?;
+                }
                 if (before.grid_size, before.region) != (plan.grid_size, plan.region) {
                     localizer.set_grid(results.grid.clone()).map_err(|e| e.to_string())?;
                 }
@@ -394,6 +399,7 @@ impl Analysis {
                     engine: plan.engine,
                     gate_db: self.shared.params.gate_db.value(),
                     band: plan.band,
+                    reading: plan.reading,
                     ..LocalizerSettings::new(array, results.grid.clone())
                 };
                 self.localizer = Some(Localizer::new(self.bus.sample_rate_hz, settings).map_err(|e| e.to_string())?);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spherescope_dsp::Grid;
+use spherescope_model::Reading;
 use spherescope_model::config::{AuGeonetConfig, BinMap, Config, LiftedConfig, PaperConfig, Phase, RelativeEncoding};
 
 use crate::evaluate::DIRECTIONS;
@@ -164,7 +165,7 @@ fn recipe(id: &str, augeonet: AuGeonetConfig, learn_bins: bool, fixed_grid: Opti
             window_s: 0.032,
             hop_s: 0.016,
             look_ahead: 0,
-            settled: 0,
+            settled: None,
             augeonet,
             calibration: None,
         },
@@ -214,7 +215,7 @@ pub fn ablate(
         run.save().map_err(|e| fail(e.to_string()))?;
         let network = run.network().map_err(|e| fail(e.to_string()))?;
         learned.push(Learned {
-            network: NamedNetwork { name: variant.what.into(), network: Arc::new(network) },
+            network: NamedNetwork { name: variant.what.into(), network: Arc::new(network), reading: Reading::Live },
             parameters: run.parameters(),
         });
     }

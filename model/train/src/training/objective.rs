@@ -96,6 +96,7 @@ mod tests {
     use crate::training::{CropSource, Recipe};
     use crate::vector::stream;
     use spherescope_dsp::front_end::FrameTiming;
+    use spherescope_model::config::Settled;
 
     #[test]
     fn labels_of_an_output_that_looks_farther_ahead_wait_longer() {
@@ -103,7 +104,11 @@ mod tests {
         let frequencies = (0..8).map(|k| 300.0 + 500.0 * f64::from(k)).collect();
         let source = CropSource::new(signals, FrameTiming { window_s: 0.032, hop_s: 0.016 }, frequencies);
         let recipe = Recipe::named("quick").unwrap();
-        let config = Config { look_ahead: 1, settled: 4, ..recipe.network.clone() };
+        let config = Config {
+            look_ahead: 1,
+            settled: Some(Settled { look_ahead: 4, calibration: None }),
+            ..recipe.network.clone()
+        };
         assert_eq!((0..config.outputs()).map(|output| config.behind(output)).max(), Some(3));
         assert_eq!(config.behind(config.outputs() - 1), 0);
         let stage = Stage { talkers: vec![0.0, 1.0], ..recipe.stages[0].clone() };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use spherescope_model::config::{AuGeonetConfig, BinMap, Config, LiftedConfig};
+use spherescope_model::config::{AuGeonetConfig, BinMap, Config, LiftedConfig, Settled};
 
 /// A whole training run: the network and the stages it goes through.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ impl Recipe {
                 let small = LiftedConfig { evidence: 16, bin_map: BinMap::Logit, votes: 12, ..small };
                 ([500, 0, 250, 0], small)
             }
-            "full" => ([1000, 600, 2400, 2400], sizes),
+            "full" => ([1000, 600, 2400, 2400], LiftedConfig { quadrature: 320, order: 16, ..sizes }),
             _ => {
                 return Err(RecipeError(format!("recipe: expected {}, found `{name}`", Self::NAMES.join(" or "))));
             }
@@ -135,8 +135,8 @@ impl Recipe {
             name: format!("{name} lifted"),
             window_s: 0.032,
             hop_s: 0.016,
-            look_ahead: usize::from(name == "full"),
-            settled: 0,
+            look_ahead: if name == "full" { 2 } else { 0 },
+            settled: (name == "full").then_some(Settled { look_ahead: 6, calibration: None }),
             augeonet: AuGeonetConfig::Lifted(sizes),
             calibration: None,
         };
@@ -177,7 +177,7 @@ impl Recipe {
             crop_s: 3.6,
             batch: 6,
             rate: [1.6e-3, 1e-5],
-            beamwidth_deg: vec![8.0, 3.0],
+            beamwidth_deg: vec![3.0, 3.0],
             plain: 0.5,
             muon: 0.2,
             ..pauses.clone()

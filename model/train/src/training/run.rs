@@ -10,7 +10,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use spherescope_dsp::{Direction, Grid, PeakFinder, PeakOptions};
 use spherescope_model::augeonet::AuGeonet;
-use spherescope_model::{Network, SPEED_OF_SOUND_M_S};
+use spherescope_model::{Network, Reading, SPEED_OF_SOUND_M_S};
 
 use super::adam::{Adam, AdamSettings, Others};
 use super::checkpoint::Checkpoint;
@@ -445,7 +445,7 @@ impl Run {
 /// Angles between talkers and the best peaks, as many as there are talkers, matched greedily by the closest pair.
 fn errors_deg(network: &Network, crop: &Crop, grid: &Grid, finder: &PeakFinder) -> Result<Vec<f64>, String> {
     let array = network.encode_array(&crop.array, SPEED_OF_SOUND_M_S).map_err(|e| e.to_string())?;
-    let encoded = network.encode_grid(grid).map_err(|e| e.to_string())?;
+    let encoded = network.encode_grid(grid, Reading::Live).map_err(|e| e.to_string())?;
     let mut state = network.start().map_err(|e| e.to_string())?;
     let mut logits = Vec::new();
     network.logits(&array, &encoded, &crop.spectra(), &mut state, &mut logits).map_err(|e| e.to_string())?;
