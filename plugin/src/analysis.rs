@@ -542,8 +542,8 @@ mod tests {
         let snapshot = shared.snapshot.load();
         let message = snapshot.health.message.clone().unwrap();
         assert!(message.contains("skipped 1.9 s"), "{message}");
-        // The newest frame waits for the one beyond it, 16 ms.
-        assert!((snapshot.t_s - 2.0).abs() < 0.02 + 0.016, "{} s of 2 s", snapshot.t_s);
+        // The newest frame waits for the two beyond it, 32 ms.
+        assert!((snapshot.t_s - 2.0).abs() < 0.02 + 0.032, "{} s of 2 s", snapshot.t_s);
     }
 
     #[test]
@@ -569,6 +569,34 @@ mod tests {
         assert_eq!(tracks_after(0.4), first);
         set(&shared, "grid_size", "500");
         assert_ne!(tracks_after(0.4), first);
+    }
+
+    #[test]
+    fn settled_directions_come_later_and_go_on_where_live_ones_were() {
+        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
+        set(&shared, "max_sources", "1");
+        let bus = Bus { channels: 4, sample_rate_hz: 48_000.0, max_host_frames: 256, offline: true };
+        let (mut writer, mut reader) = block_pool(4, 256, 400);
+        let mut analysis = Analysis::new(shared.clone(), bus, None);
+        let from = Direction::from_degrees(-140.0, 20.0).unwrap();
+        let mut played_s = 0.0;
+        let mut after = |settled: &str| {
+            set(&shared, "settled", settled);
+            play(&mut writer, &shared, from, 0.64);
+            played_s += 0.64;
+            while analysis.step(&mut reader) {}
+            analysis.publish(0, 0);
+            let snapshot = shared.snapshot.load_full();
+            assert_eq!((snapshot.tracks.len(), &snapshot.health.message), (1, &None));
+            assert!(snapshot.tracks[0].direction.angle_to_deg(&from) < 15.0, "{:?}", snapshot.tracks);
+            (snapshot.tracks[0].id, played_s - snapshot.t_s)
+        };
+        let [live, settled, again] = ["Off", "On", "Off"].map(&mut after);
+        assert_eq!([settled.0, again.0], [live.0; 2]);
+        // Four frames of 16 ms more, and up to three that wait for their chunk.
+        for live in [live, again] {
+            assert!((settled.1 - live.1 - 0.064).abs() < 0.05, "{live:?} {settled:?}");
+        }
     }
 
     #[test]
