@@ -20,9 +20,6 @@ pub struct Config {
     /// Frames by which scores come later than what they tell of, 0 … 64: how far the network has heard beyond it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub look_ahead: usize,
-    /// What the first output tells those who can wait; none where it only helped to learn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settled: Option<Settled>,
     /// The AuGeonet and its sizes.
     pub augeonet: AuGeonetConfig,
     /// What makes scores of peaks probabilities; none before anybody measured.
@@ -38,27 +35,6 @@ pub struct Calibration {
     pub gain: f32,
     /// Added afterwards, −20 … 20.
     pub offset: f32,
-}
-
-/// An output that has heard more of what comes after, [`Reading::Settled`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settled {
-    /// Frames by which its scores come later than what they tell of, from those of the last output to 64.
-    pub look_ahead: usize,
-    /// What makes its scores probabilities; none before anybody measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calibration: Option<Calibration>,
-}
-
-/// Which of a network's answers is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Reading {
-    /// As early as the network can tell: its last output.
-    #[default]
-    Live,
-    /// Later, after more of what follows has been heard: its first output, where [`Config::settled`] says so. Other networks have one answer.
-    Settled,
 }
 
 /// Which AuGeonet turns audio and geometry into the latent space, and its sizes.
@@ -217,72 +193,16 @@ impl Config {
         if self.look_ahead > 64 {
             return Err(format!("look_ahead: expected 0 to 64 frames, found {}", self.look_ahead));
         }
-        if let Some(settled) = self.settled {
-            if !(self.look_ahead..=64).contains(&settled.look_ahead) {
-                let (least, found) = (self.look_ahead, settled.look_ahead);
-                return Err(format!("settled, look_ahead: expected {least} to 64 frames, found {found}"));
-            }
-            if self.outputs() < 2 {
-                return Err("settled: expected a network of two or more outputs, found one".into());
-            }
-        }
-        let settled = self.settled.and_then(|s| s.calibration);
-        for (whose, calibration) in [("", self.calibration), ("settled, ", settled)] {
-            let Some(Calibration { gain, offset }) = calibration else { continue };
+        if let Some(Calibration { gain, offset }) = self.calibration {
             for (name, value, [low, high]) in [("gain", gain, [0.05, 20.0]), ("offset", offset, [-20.0, 20.0])] {
                 if !(low..=high).contains(&value) {
-                    return Err(format!("{whose}calibration, {name}: expected {low} to {high}, found {value}"));
+                    return Err(format!("calibration, {name}: expected {low} to {high}, found {value}"));
                 }
             }
         }
         match &self.augeonet {
             AuGeonetConfig::Lifted(c) => c.check(),
             AuGeonetConfig::Paper(c) => c.check(),
-        }
-    }
-
-    /// The answers that the network has, from the earliest on.
-    pub fn readings(&self) -> &'static [Reading] {
-        if self.settled.is_some() { &[Reading::Live, Reading::Settled] } else { &[Reading::Live] }
-    }
-
-    /// Number of the output that a reading takes.
-    pub fn output_of(&self, reading: Reading) -> usize {
-        match (reading, self.settled) {
-            (Reading::Settled, Some(_)) => 0,
-            _ => self.outputs().saturating_sub(1),
-        }
-    }
-
-    /// Frames by which the scores of a reading come later than what they tell of.
-    pub fn look_ahead_of(&self, reading: Reading) -> usize {
-        match (reading, self.settled) {
-            (Reading::Settled, Some(settled)) => settled.look_ahead,
-            _ => self.look_ahead,
-        }
-    }
-
-    /// What makes the scores of a reading probabilities.
-    pub fn calibration_of(&self, reading: Reading) -> Option<Calibration> {
-        match (reading, self.settled) {
-            (Reading::Settled, Some(settled)) => settled.calibration,
-            _ => self.calibration,
-        }
-    }
-
-    /// Sets what makes the scores of a reading probabilities.
-    pub fn set_calibration(&mut self, reading: Reading, calibration: Option<Calibration>) {
-        match (reading, &mut self.settled) {
-            (Reading::Settled, Some(settled)) => settled.calibration = calibration,
-            _ => self.calibration = calibration,
-        }
-    }
-
-    /// Frames by which the scores of an output come later than the last one's do.
-    pub fn behind(&self, output: usize) -> usize {
-        match self.settled {
-            Some(settled) if output == 0 => settled.look_ahead.saturating_sub(self.look_ahead),
-            _ => 0,
         }
     }
 

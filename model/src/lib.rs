@@ -17,7 +17,6 @@ pub mod paper;
 pub mod parameter;
 
 pub use band::Band;
-pub use config::Reading;
 pub use localizer::{
     Engine, LIVE_CHUNK_FRAMES, Localizer, LocalizerError, LocalizerFrame, LocalizerSettings, SPEED_OF_SOUND_M_S,
     TRAINED_APERTURE_M,

@@ -12,7 +12,6 @@ use spherescope_dsp::packed::{PackedScratch, PackedSteering};
 use spherescope_dsp::{FrontEnd, FrontEndError, Grid, MicArray, SampleRate};
 
 use crate::band::Band;
-use crate::config::Reading;
 use crate::lifted::streaming::probabilities;
 use crate::network::{ArrayEncoding, GridEncoding, Network, NetworkError, Spectra, StreamState};
 
@@ -84,8 +83,6 @@ pub struct LocalizerSettings {
     pub gate_db: f32,
     /// The frequencies that the engine listens to; at least one of the network's bins lies in it.
     pub band: Band,
-    /// Which of the network's answers is told.
-    pub reading: Reading,
 }
 
 /// [`LocalizerSettings::chunk_frames`] for sound that is looked at as it comes. At ease: two frames are 16 ms later than one, and spare
@@ -103,7 +100,6 @@ impl LocalizerSettings {
             chunk_frames: 1,
             gate_db: -60.0,
             band: Band::ALL,
-            reading: Reading::Live,
         }
     }
 }
@@ -302,9 +298,7 @@ impl Localizer {
     pub fn set_grid(&mut self, grid: Arc<Grid>) -> Result<(), LocalizerError> {
         let settings = LocalizerSettings { grid, ..self.settings.clone() };
         match &mut self.engine {
-            EngineState::AggRl { grid: encoded, .. } => {
-                *encoded = self.network.encode_grid(&settings.grid, settings.reading)?
-            }
+            EngineState::AggRl { grid: encoded, .. } => *encoded = self.network.encode_grid(&settings.grid)?,
             EngineState::SrpPhat { .. } => self.engine = EngineState::new(&self.network, &settings)?,
         }
         self.settings = settings;
@@ -325,29 +319,6 @@ impl Localizer {
             self.pending.awaited.clear();
         }
         Ok(())
-    }
-
-    /// Changes which of the network's answers is told; nothing that was heard is forgotten. Towards the earlier one, frames that waited for
-    /// the later one are let go.
-    ///
-    /// # Errors
-    /// [`LocalizerError::Network`]; the old reading stays then.
-    pub fn set_reading(&mut self, reading: Reading) -> Result<(), LocalizerError> {
-        if reading != self.settings.reading {
-            let settings = LocalizerSettings { reading, ..self.settings.clone() };
-            if let EngineState::AggRl { grid, .. } = &mut self.engine {
-                *grid = self.network.encode_grid(&settings.grid, reading)?;
-                let kept = self.network.config().look_ahead_of(reading);
-                self.pending.awaited.drain(..self.pending.awaited.len().saturating_sub(kept));
-            }
-            self.settings = settings;
-        }
-        Ok(())
-    }
-
-    /// Seconds by which spectra come later than the windows that they tell of: how far the engine looks ahead.
-    pub fn look_ahead_s(&self) -> f64 {
-        self.engine.look_ahead(&self.network, &self.settings) as f64 * self.hop_s()
     }
 
     /// Changes the frequencies that the engine listens to. Frames that waited for their chunk are let go; nothing else is forgotten.
@@ -450,7 +421,7 @@ impl EngineState {
         Ok(match settings.engine {
             Engine::AggRl => Self::AggRl {
                 array: network.encode_array(&settings.array, settings.speed_of_sound_m_s)?,
-                grid: network.encode_grid(&settings.grid, settings.reading)?,
+                grid: network.encode_grid(&settings.grid)?,
                 state: Box::new(network.start()?),
             },
             Engine::SrpPhat => Self::SrpPhat {
@@ -494,9 +465,9 @@ impl EngineState {
     }
 
     /// Frames by which spectra come later than what they tell of.
-    fn look_ahead(&self, network: &Network, settings: &LocalizerSettings) -> usize {
+    fn look_ahead(&self, network: &Network) -> usize {
         match self {
-            Self::AggRl { .. } => network.config().look_ahead_of(settings.reading),
+            Self::AggRl { .. } => network.config().look_ahead,
             Self::SrpPhat { .. } => 0,
         }
     }
@@ -515,7 +486,7 @@ fn finish(
     let outcome = engine.run(network, pending.frames.len(), pending, spectrum);
     if outcome.is_ok() {
         pending.awaited.extend(&pending.frames);
-        let ripe = pending.awaited.len().saturating_sub(engine.look_ahead(network, settings));
+        let ripe = pending.awaited.len().saturating_sub(engine.look_ahead(network));
         tell(settings, rate, &mut pending.awaited, spectrum, ripe, sink);
     }
     pending.clear();

@@ -13,7 +13,7 @@ use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::{Grid, MicArray};
 
 use crate::augeonet::{ArrayRepresentation, AuGeonet, State};
-use crate::config::{Calibration, Config, METADATA_KEY, Reading};
+use crate::config::{Calibration, Config, METADATA_KEY};
 use crate::lifted::streaming::{Stream, Streaming, StreamingArray, StreamingGrid};
 
 /// The weights that ship with Spherescope, configuration included.
@@ -107,10 +107,7 @@ pub struct ArrayEncoding(Of<StreamingArray, ArrayRepresentation>);
 
 /// Grid representations; see [`Network::encode_grid`].
 #[derive(Clone, Debug)]
-pub struct GridEncoding {
-    reading: Reading,
-    directions: Of<StreamingGrid, Tensor>,
-}
+pub struct GridEncoding(Of<StreamingGrid, Tensor>);
 
 /// What one stream remembers of its past.
 #[derive(Clone, Debug)]
@@ -152,7 +149,7 @@ impl Network {
 
     fn of(config: Config, augeonet: AuGeonet) -> Result<Self, NetworkError> {
         let streaming = match &augeonet {
-            AuGeonet::Lifted(lifted) => Streaming::new(lifted)?,
+            AuGeonet::Lifted(lifted) => Streaming::new(lifted, lifted.outputs().saturating_sub(1))?,
             AuGeonet::Paper(_) => None,
         };
         Ok(Self { config, augeonet, streaming })
@@ -205,16 +202,15 @@ impl Network {
         }))
     }
 
-    /// Gridnet: encodes D directions; needed once for each grid and reading.
+    /// Gridnet: encodes D directions; needed once for each grid.
     ///
     /// # Errors
     /// [`NetworkError::Computation`].
-    pub fn encode_grid(&self, grid: &Grid, reading: Reading) -> Result<GridEncoding, NetworkError> {
-        let directions = match &self.streaming {
+    pub fn encode_grid(&self, grid: &Grid) -> Result<GridEncoding, NetworkError> {
+        Ok(GridEncoding(match &self.streaming {
             Some(streaming) => Of::Streaming(streaming.encode_grid(grid.directions())),
-            None => Of::Tensors(self.augeonet.encode_grid(grid.directions(), self.config.output_of(reading))?),
-        };
-        Ok(GridEncoding { reading, directions })
+            None => Of::Tensors(self.augeonet.encode_grid(grid.directions(), self.last_output())?),
+        }))
     }
 
     /// The state before any sound.
@@ -228,8 +224,12 @@ impl Network {
         }))
     }
 
+    fn last_output(&self) -> usize {
+        self.augeonet.outputs() - 1
+    }
+
     /// Logits before the sigmoid, `[T][D]` flattened, calibrated where the configuration says how, into `logits`, which lose what they
-    /// held: the reading's that the grid was encoded for. They tell of the frames that came [`Config::look_ahead_of`] it before.
+    /// held. They tell of the frames that came [`Config::look_ahead`] before.
     ///
     /// # Errors
     /// [`NetworkError::Computation`], when the spectra do not fit the array, or array, grid and state are another network's.
@@ -242,25 +242,24 @@ impl Network {
         logits: &mut Vec<f32>,
     ) -> Result<(), NetworkError> {
         logits.clear();
-        let output = self.config.output_of(grid.reading);
-        match (&self.streaming, &array.0, &grid.directions, &mut state.0) {
-            (Some(streaming), Of::Streaming(array), Of::Streaming(directions), Of::Streaming(state)) => {
-                let outcome = streaming.logits(output, array, directions, spectra, state, logits);
-                outcome.map_err(NetworkError::Computation)?;
+        match (&self.streaming, &array.0, &grid.0, &mut state.0) {
+            (Some(streaming), Of::Streaming(array), Of::Streaming(grid), Of::Streaming(state)) => {
+                streaming.logits(array, grid, spectra, state, logits).map_err(NetworkError::Computation)?;
             }
-            (None, Of::Tensors(array), Of::Tensors(directions), Of::Tensors(state)) => {
+            (None, Of::Tensors(array), Of::Tensors(grid), Of::Tensors(state)) => {
+                let output = self.last_output();
                 let latent = self.augeonet.encode_audio(array, spectra, state, output..output + 1)?;
                 let Some(latent) = latent.first() else {
                     return Err(NetworkError::Computation(format!("expected output {output}, found none")));
                 };
-                logits.extend(self.augeonet.score(latent, directions, output)?.flatten_all()?.to_vec1::<f32>()?);
+                logits.extend(self.augeonet.score(latent, grid, output)?.flatten_all()?.to_vec1::<f32>()?);
             }
             _ => {
                 let message = "expected array, grid and state of this network, found another's";
                 return Err(NetworkError::Computation(message.into()));
             }
         }
-        if let Some(Calibration { gain, offset }) = self.config.calibration_of(grid.reading) {
+        if let Some(Calibration { gain, offset }) = self.config.calibration {
             logits.iter_mut().for_each(|x| *x = gain * *x + offset);
         }
         Ok(())

@@ -6,31 +6,16 @@ use std::sync::Arc;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use safetensors::SafeTensors;
 use spherescope_dsp::{Grid, presets};
-use spherescope_model::config::{Calibration, Config, METADATA_KEY, Settled};
+use spherescope_model::config::{Config, METADATA_KEY};
 use spherescope_model::network::SHIPPED_WEIGHTS;
-use spherescope_model::{Engine, Localizer, LocalizerSettings, Network, Reading};
+use spherescope_model::{Engine, Localizer, LocalizerSettings, Network};
 
 const RATE_HZ: f64 = 16_000.0;
 
-/// The shipped weights with one answer, looking ahead by so many frames.
+/// The shipped weights, looking ahead by so many frames.
 fn network(look_ahead: usize) -> Result<Network, String> {
-    network_of(|config| (config.look_ahead, config.settled) = (look_ahead, None))
-}
-
-/// The shipped weights with two answers, one and four frames ahead, calibrated alike.
-fn network_of_two() -> Arc<Network> {
-    let settled = Settled { look_ahead: 4, calibration: Some(Calibration { gain: 1.0, offset: 0.5 }) };
-    let network = network_of(|config| {
-        (config.look_ahead, config.settled) = (1, Some(settled));
-        config.calibration = settled.calibration;
-    });
-    Arc::new(network.unwrap())
-}
-
-fn network_of(change: impl Fn(&mut Config)) -> Result<Network, String> {
     let shipped = Network::from_bytes(SHIPPED_WEIGHTS).map_err(|e| e.to_string())?;
-    let mut config = shipped.config().clone();
-    change(&mut config);
+    let config = Config { look_ahead, ..shipped.config().clone() };
     let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(&config).unwrap())]);
     let bytes =
         safetensors::serialize(SafeTensors::deserialize(SHIPPED_WEIGHTS).unwrap().iter(), Some(metadata)).unwrap();
@@ -38,14 +23,10 @@ fn network_of(change: impl Fn(&mut Config)) -> Result<Network, String> {
 }
 
 fn localizer(look_ahead: usize, engine: Engine, chunk_frames: usize) -> Localizer {
-    localizer_of(Arc::new(network(look_ahead).unwrap()), Reading::Live, engine, chunk_frames)
-}
-
-fn localizer_of(network: Arc<Network>, reading: Reading, engine: Engine, chunk_frames: usize) -> Localizer {
     let array = presets::find("frl-open-7").unwrap().array;
     let grid = Arc::new(Grid::fibonacci(128).unwrap());
-    let settings = LocalizerSettings { engine, reading, chunk_frames, ..LocalizerSettings::new(array, grid) };
-    Localizer::with_network(RATE_HZ, settings, network).unwrap()
+    let settings = LocalizerSettings { engine, chunk_frames, ..LocalizerSettings::new(array, grid) };
+    Localizer::with_network(RATE_HZ, settings, Arc::new(network(look_ahead).unwrap())).unwrap()
 }
 
 /// 0.4 s of noise on seven channels, largely common to all.
@@ -153,79 +134,4 @@ fn nothing_old_is_told_of_after_a_reset_and_nothing_twice_after_a_flush() {
 fn nobody_looks_ahead_for_ever() {
     let error = network(65).unwrap_err();
     assert!(error.contains("look_ahead: expected 0 to 64 frames, found 65"), "{error}");
-}
-
-#[test]
-fn both_answers_of_a_network_tell_of_every_frame() {
-    let audio = audio();
-    let network = network_of_two();
-    assert_eq!(network.config().readings(), [Reading::Live, Reading::Settled]);
-    let hear =
-        |reading, chunk_frames| Told::of(localizer_of(network.clone(), reading, Engine::AggRl, chunk_frames), &audio);
-    let (live, told_live) = hear(Reading::Live, 1);
-    let (settled, told_settled) = hear(Reading::Settled, 1);
-    assert_eq!((told_live, told_settled), (23, 20));
-    assert_eq!((&live.frames, &live.levels_db), (&settled.frames, &settled.levels_db));
-    assert!(worst(&live.spectra, &settled.spectra) > 1e-2, "they are two answers");
-    assert!(worst(&settled.spectra, &hear(Reading::Settled, 5).0.spectra) < 1e-5);
-    // The same by way of the reference in tensors.
-    let in_tensors = network_of(|config| *config = network.config().clone()).unwrap().in_tensors();
-    let reference = Told::of(localizer_of(Arc::new(in_tensors), Reading::Settled, Engine::AggRl, 1), &audio).0;
-    assert!(worst(&settled.spectra, &reference.spectra) < 1e-4, "{}", worst(&settled.spectra, &reference.spectra));
-    // SRP-PHAT has one answer, and so have networks that were not taught another.
-    let srp = |reading| Told::of(localizer_of(network.clone(), reading, Engine::SrpPhat, 1), &audio);
-    assert_eq!(srp(Reading::Live), srp(Reading::Settled));
-    let one = |reading| {
-        let network = Arc::new(network_of(|config| config.settled = None).unwrap());
-        Told::of(localizer_of(network, reading, Engine::AggRl, 1), &audio)
-    };
-    assert_eq!(one(Reading::Live), one(Reading::Settled));
-}
-
-#[test]
-fn changing_the_answer_forgets_nothing_and_tells_nothing_twice() {
-    let audio = audio();
-    let network = network_of_two();
-    for chunk_frames in [1, 3] {
-        let whole = [Reading::Live, Reading::Settled]
-            .map(|reading| Told::of(localizer_of(network.clone(), reading, Engine::AggRl, chunk_frames), &audio).0);
-        let mut localizer = localizer_of(network.clone(), Reading::Live, Engine::AggRl, chunk_frames);
-        let (mut before, mut told) = (0, Told::default());
-        let mut check = |localizer: &mut Localizer, range: std::ops::Range<usize>, reading: Reading| {
-            let first = told.frames.len();
-            take(localizer, &audio, range, &mut told);
-            for at in first..told.frames.len() {
-                let index = told.frames[at].0;
-                assert!(index >= before, "{index} after {before}");
-                before = index + 1;
-                let theirs = &whole[usize::from(reading == Reading::Settled)].spectra[index as usize];
-                let error = worst(&told.spectra[at..=at], std::slice::from_ref(theirs));
-                assert!(error < 1e-5, "frame {index}: {error}");
-            }
-            told.frames.len() - first
-        };
-        assert!(check(&mut localizer, 0..2100, Reading::Live) > 3);
-        localizer.set_reading(Reading::Settled).unwrap();
-        assert_eq!(localizer.look_ahead_s(), 4.0 * localizer.hop_s());
-        assert!(check(&mut localizer, 2100..4200, Reading::Settled) > 3);
-        localizer.set_reading(Reading::Live).unwrap();
-        assert!(check(&mut localizer, 4200..6400, Reading::Live) > 3);
-    }
-}
-
-#[test]
-fn an_answer_that_is_settled_comes_no_earlier_than_the_other() {
-    let at = |look_ahead| {
-        network_of(|config| {
-            (config.look_ahead, config.settled) = (3, Some(Settled { look_ahead, calibration: None }));
-        })
-    };
-    assert!(at(3).is_ok() && at(64).is_ok());
-    for wrong in [2, 65] {
-        let error = at(wrong).unwrap_err();
-        assert!(error.contains(&format!("settled, look_ahead: expected 3 to 64 frames, found {wrong}")), "{error}");
-    }
-    let calibration = Some(Calibration { gain: 0.0, offset: 0.0 });
-    let error = network_of(|config| config.settled = Some(Settled { look_ahead: 64, calibration })).unwrap_err();
-    assert!(error.contains("settled, calibration, gain"), "{error}");
 }

@@ -12,7 +12,7 @@ use spherescope_model::augeonet::parameters;
 use spherescope_model::config::{AuGeonetConfig, Config, METADATA_KEY};
 use spherescope_model::network::SHIPPED_WEIGHTS;
 use spherescope_model::parameter::Begin;
-use spherescope_model::{Network, Reading, SPEED_OF_SOUND_M_S, Spectra};
+use spherescope_model::{Network, SPEED_OF_SOUND_M_S, Spectra};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -98,7 +98,7 @@ fn logits(
 ) -> Vec<f32> {
     let bins = network.frequencies_hz().len();
     let (encoded, directions) =
-        (network.encode_array(array, SPEED_OF_SOUND_M_S).unwrap(), network.encode_grid(grid, Reading::Live).unwrap());
+        (network.encode_array(array, SPEED_OF_SOUND_M_S).unwrap(), network.encode_grid(grid).unwrap());
     let mut state = network.start().unwrap();
     let (mut all, mut some) = (Vec::new(), Vec::new());
     let mut at = 0;
@@ -180,7 +180,7 @@ fn nothing_is_allocated_from_chunk_to_chunk() {
     let Sound { phat, power, level_slopes } = sound(&array, bins, 4, 1);
     let spectra = Spectra { frames: 4, phat: &phat, power: &power, level_slopes: &level_slopes, beside: None };
     let encoded = network.encode_array(&array, SPEED_OF_SOUND_M_S).unwrap();
-    let grid = network.encode_grid(&Grid::fibonacci(2048).unwrap(), Reading::Live).unwrap();
+    let grid = network.encode_grid(&Grid::fibonacci(2048).unwrap()).unwrap();
     let mut state = network.start().unwrap();
     let mut logits = Vec::new();
     let mut count = || {
@@ -200,7 +200,7 @@ fn spectra_of_another_array_are_refused() {
     let [six, four] = ["ring-6", "a-format-tetrahedron"].map(|id| presets::find(id).unwrap().array);
     let Sound { phat, power, level_slopes } = sound(&four, bins, 2, 1);
     let encoded = network.encode_array(&six, SPEED_OF_SOUND_M_S).unwrap();
-    let grid = network.encode_grid(&Grid::fibonacci(64).unwrap(), Reading::Live).unwrap();
+    let grid = network.encode_grid(&Grid::fibonacci(64).unwrap()).unwrap();
     let (mut state, mut logits) = (network.start().unwrap(), vec![1.0]);
     let spectra = Spectra { frames: 2, phat: &phat, power: &power, level_slopes: &level_slopes, beside: None };
     let error = network.logits(&encoded, &grid, &spectra, &mut state, &mut logits).unwrap_err().to_string();

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use spherescope_dsp::{Block, BlockReader, PeakFinder, Region, Tracker, TrackerOptions};
-use spherescope_model::{Band, Engine, LIVE_CHUNK_FRAMES, Localizer, LocalizerSettings, Reading};
+use spherescope_model::{Band, Engine, LIVE_CHUNK_FRAMES, Localizer, LocalizerSettings};
 use spherescope_view::{Health, OscState, Recording, Snapshot, osc_address};
 
 use crate::examination::Examination;
@@ -42,7 +42,6 @@ struct Plan {
     region: Region,
     band: Band,
     engine: Engine,
-    reading: Reading,
     /// Whether the other engine runs beside.
     compare: bool,
     /// Whether somebody can read what the doctor finds.
@@ -58,7 +57,6 @@ impl Plan {
             region: params.region(),
             band: params.band(),
             engine: params.engine.value().into(),
-            reading: params.reading(),
             // Two spectra are for the eye alone.
             compare: params.compare.value() && shared.editor_open(),
             watched: shared.editor_open(),
@@ -387,9 +385,6 @@ impl Analysis {
                 if before.band != plan.band {
                     localizer.set_band(plan.band).map_err(|e| e.to_string())?;
                 }
-                if before.reading != plan.reading {
-                    localizer.set_reading(plan.reading).map_err(|e| e.to_string())?;
-                }
                 if (before.grid_size, before.region) != (plan.grid_size, plan.region) {
                     localizer.set_grid(results.grid.clone()).map_err(|e| e.to_string())?;
                 }
@@ -399,7 +394,6 @@ impl Analysis {
                     engine: plan.engine,
                     gate_db: self.shared.params.gate_db.value(),
                     band: plan.band,
-                    reading: plan.reading,
                     ..LocalizerSettings::new(array, results.grid.clone())
                 };
                 self.localizer = Some(Localizer::new(self.bus.sample_rate_hz, settings).map_err(|e| e.to_string())?);
@@ -569,34 +563,6 @@ mod tests {
         assert_eq!(tracks_after(0.4), first);
         set(&shared, "grid_size", "500");
         assert_ne!(tracks_after(0.4), first);
-    }
-
-    #[test]
-    fn settled_directions_come_later_and_go_on_where_live_ones_were() {
-        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
-        set(&shared, "max_sources", "1");
-        let bus = Bus { channels: 4, sample_rate_hz: 48_000.0, max_host_frames: 256, offline: true };
-        let (mut writer, mut reader) = block_pool(4, 256, 400);
-        let mut analysis = Analysis::new(shared.clone(), bus, None);
-        let from = Direction::from_degrees(-140.0, 20.0).unwrap();
-        let mut played_s = 0.0;
-        let mut after = |settled: &str| {
-            set(&shared, "settled", settled);
-            play(&mut writer, &shared, from, 0.64);
-            played_s += 0.64;
-            while analysis.step(&mut reader) {}
-            analysis.publish(0, 0);
-            let snapshot = shared.snapshot.load_full();
-            assert_eq!((snapshot.tracks.len(), &snapshot.health.message), (1, &None));
-            assert!(snapshot.tracks[0].direction.angle_to_deg(&from) < 15.0, "{:?}", snapshot.tracks);
-            (snapshot.tracks[0].id, played_s - snapshot.t_s)
-        };
-        let [live, settled, again] = ["Off", "On", "Off"].map(&mut after);
-        assert_eq!([settled.0, again.0], [live.0; 2]);
-        // Four frames of 16 ms more, and up to three that wait for their chunk.
-        for live in [live, again] {
-            assert!((settled.1 - live.1 - 0.064).abs() < 0.05, "{live:?} {settled:?}");
-        }
     }
 
     #[test]

@@ -239,7 +239,6 @@ fn values_of(params: &SpherescopeParams) -> ParamValues {
         region_width_deg: params.region_width_deg.unmodulated_plain_value(),
         region_lowest_deg: params.region_lowest_deg.unmodulated_plain_value(),
         region_highest_deg: params.region_highest_deg.unmodulated_plain_value(),
-        settled: params.settled.unmodulated_plain_value(),
     }
 }
 
@@ -280,7 +279,6 @@ fn perform(action: &Action, params: &SpherescopeParams, setter: &ParamSetter<'_>
                 ParamId::RegionWidth => change(setter, &params.region_width_deg, value, gesture),
                 ParamId::RegionLowest => change(setter, &params.region_lowest_deg, value, gesture),
                 ParamId::RegionHighest => change(setter, &params.region_highest_deg, value, gesture),
-                ParamId::Settled => change(setter, &params.settled, value >= 0.5, gesture),
             }
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 use spherescope_dsp::Region;
-use spherescope_model::{Band, Engine, Reading};
+use spherescope_model::{Band, Engine};
 use spherescope_view::RegionKind;
 
 use crate::injected;
@@ -153,10 +153,6 @@ pub struct SpherescopeParams {
     #[id = "region_highest_deg"]
     pub region_highest_deg: FloatParam,
 
-    /// Whether the network answers after more of what follows has been heard ([`Reading::Settled`]).
-    #[id = "settled"]
-    pub settled: BoolParam,
-
     /// What is saved beside the parameters: the array, the view and the window.
     #[nested]
     pub session: Session,
@@ -228,14 +224,8 @@ impl SpherescopeParams {
             region_width_deg: angle("Region width", 120.0, REGION_WIDTH_DEG),
             region_lowest_deg: angle("Region lowest elevation", -45.0, REGION_ELEVATION_DEG),
             region_highest_deg: angle("Region highest elevation", 45.0, REGION_ELEVATION_DEG),
-            settled: BoolParam::new("Settled directions", false).non_automatable(),
             session: Session::new(first_preset),
         }
-    }
-
-    /// Which of the network's answers is shown.
-    pub fn reading(&self) -> Reading {
-        if self.settled.value() { Reading::Settled } else { Reading::Live }
     }
 
     /// The frequencies that the engines listen to. The two limits may stand either way round.
@@ -291,7 +281,7 @@ pub fn tidy_state(state: &mut PluginState) {
         ("engine", ParamValue::String(engine)) => EngineChoice::ids().is_some_and(|ids| ids.contains(&engine.as_str())),
         ("region", ParamValue::String(region)) => RegionChoice::ids().is_some_and(|ids| ids.contains(&region.as_str())),
         ("engine" | "region", _) => false,
-        ("compare" | "settled", ParamValue::Bool(_)) => true,
+        ("compare", ParamValue::Bool(_)) => true,
         (id, ParamValue::F32(value)) => match id {
             "gate_db" => keep(value, within(*value, GATE_DB)),
             "threshold" => keep(value, within(*value, THRESHOLD)),
@@ -388,7 +378,6 @@ mod tests {
             "region_width_deg",
             "region_lowest_deg",
             "region_highest_deg",
-            "settled",
         ];
         assert_eq!(ids, saved);
     }
@@ -415,8 +404,6 @@ mod tests {
             ("engine", r#"{"i32": 99}"#, None),
             ("compare", r#"{"bool": true}"#, Some(r#"{"bool": true}"#)),
             ("compare", r#"{"f32": 0.3}"#, None),
-            ("settled", r#"{"bool": true}"#, Some(r#"{"bool": true}"#)),
-            ("settled", r#"{"string": "yes"}"#, None),
             ("band_low_hz", r#"{"f32": -1.0}"#, Some(r#"{"f32": 50.0}"#)),
             ("band_high_hz", r#"{"f32": 1e30}"#, Some(r#"{"f32": 8000.0}"#)),
             ("region", r#"{"string": "upper"}"#, Some(r#"{"string": "upper"}"#)),

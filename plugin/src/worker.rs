@@ -189,6 +189,7 @@ pub(crate) mod tests {
     use crate::outgoing::OscChoice;
     use crate::params::SpherescopeParams;
     use nice_plug::params::Params;
+    use nice_plug::prelude::ParamPtr;
     use spherescope_dsp::{BlockWriter, Direction, block_pool, presets};
     use spherescope_view::{OscState, Recording};
     use std::f64::consts::TAU;
@@ -208,8 +209,13 @@ pub(crate) mod tests {
         let (.., ptr, _) = map.into_iter().find(|(known, ..)| known == id).unwrap();
         // SAFETY: the pointers of the map are valid as long as `shared` lives.
         let value = unsafe { ptr.string_to_normalized_value(text) }.unwrap();
-        // SAFETY: as above, and nobody else holds the parameter.
-        unsafe { ptr._internal_set_normalized_value(value) };
+        match ptr {
+            // SAFETY: as above, and nobody else holds the parameter.
+            ParamPtr::EnumParam(_) | ParamPtr::IntParam(_) | ParamPtr::FloatParam(_) => unsafe {
+                ptr._internal_set_normalized_value(value);
+            },
+            ParamPtr::BoolParam(_) => unreachable!("there are none"),
+        }
     }
 
     fn worker(shared: &Arc<Shared>, bus: Bus, log: Option<&std::path::Path>) -> (BlockWriter, Worker) {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spherescope_dsp::Grid;
-use spherescope_model::Reading;
 use spherescope_model::config::{AuGeonetConfig, BinMap, Config, LiftedConfig, PaperConfig, Phase, RelativeEncoding};
 
 use crate::evaluate::DIRECTIONS;
@@ -165,7 +164,6 @@ fn recipe(id: &str, augeonet: AuGeonetConfig, learn_bins: bool, fixed_grid: Opti
             window_s: 0.032,
             hop_s: 0.016,
             look_ahead: 0,
-            settled: None,
             augeonet,
             calibration: None,
         },
@@ -215,7 +213,7 @@ pub fn ablate(
         run.save().map_err(|e| fail(e.to_string()))?;
         let network = run.network().map_err(|e| fail(e.to_string()))?;
         learned.push(Learned {
-            network: NamedNetwork { name: variant.what.into(), network: Arc::new(network), reading: Reading::Live },
+            network: NamedNetwork { name: variant.what.into(), network: Arc::new(network) },
             parameters: run.parameters(),
         });
     }

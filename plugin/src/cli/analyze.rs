@@ -47,7 +47,6 @@ pub fn run(options: &Options) -> Result<(), String> {
     let grid = Arc::new(Grid::fibonacci(options.analysis.grid).map_err(|e| e.to_string())?);
     let settings = LocalizerSettings {
         engine: options.analysis.engine,
-        reading: options.analysis.reading,
         gate_db: options.analysis.gate_db,
         chunk_frames: CHUNK_FRAMES,
         ..LocalizerSettings::new(array, grid.clone())

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lexopt::prelude::*;
 use spherescope_dsp::array::MAX_DISTANCE_M;
 use spherescope_dsp::grid::MAX_DIRECTIONS;
-use spherescope_model::{Engine, Reading};
+use spherescope_model::Engine;
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
@@ -27,8 +27,6 @@ channel of the array; live is the same with the plugin's window, which has all o
                         JSON, CSV, IEM or SPARTA JSON, acoular XML
   --radius METRES       radius of the array, when the layout file holds directions only
   --engine ENGINE       agg-rl (default) or srp-phat
-  --reading READING     live, as soon as the network can tell (listen's default), or settled, after
-                        what follows has been heard (analyze's default)
   --grid D              number of candidate directions, 64 to 65536 (default 2048)
   --peaks N             always the N best peaks of each frame, gate or not, 1 to 32;
                         without it the peaks above gate and threshold
@@ -109,8 +107,6 @@ pub struct Analysis {
     pub radius_m: Option<f64>,
     /// The engine.
     pub engine: Engine,
-    /// Which of the network's answers.
-    pub reading: Reading,
     /// D, the number of candidate directions.
     pub grid: usize,
     /// Exactly this many peaks a frame, or as many as gate and threshold leave.
@@ -154,8 +150,6 @@ fn analysis(parser: &mut lexopt::Parser, live: bool) -> Result<Command, String> 
         array: OsString::new(),
         radius_m: None,
         engine: Engine::AggRl,
-        // Whoever reads a file need not hurry.
-        reading: if live { Reading::Live } else { Reading::Settled },
         grid: 2048,
         peaks: None,
         threshold: 0.0,
@@ -182,13 +176,6 @@ fn analysis(parser: &mut lexopt::Parser, live: bool) -> Result<Command, String> 
                 let text = value("engine")?.to_string_lossy().into_owned();
                 options.engine = Engine::from_id(&text)
                     .ok_or_else(|| format!("--engine: expected `agg-rl` or `srp-phat`, found `{text}`"))?;
-            }
-            "reading" => {
-                options.reading = match value("reading")?.to_string_lossy().as_ref() {
-                    "live" => Reading::Live,
-                    "settled" => Reading::Settled,
-                    other => return Err(format!("--reading: expected `live` or `settled`, found `{other}`")),
-                };
             }
             "grid" => options.grid = number("grid", &value("grid")?, 64.0, MAX_DIRECTIONS as f64)? as usize,
             "peaks" => options.peaks = Some(number("peaks", &value("peaks")?, 1.0, 32.0)? as usize),
@@ -279,7 +266,6 @@ mod tests {
         assert!(o.input.ends_with("in.wav") && o.png.is_some_and(|p| p.ends_with("m.png")));
         let a = o.analysis;
         assert_eq!((a.engine, a.grid, a.peaks), (Engine::SrpPhat, 512, Some(2)));
-        assert_eq!(a.reading, Reading::Settled);
         assert_eq!(a.threshold, Engine::SrpPhat.default_threshold());
         let Ok(Command::Listen(o)) =
             parsed(&["listen", "--array", "ring-6", "--connect", "system:", "--seconds", "2.5"])
@@ -287,7 +273,6 @@ mod tests {
             panic!("listen is refused");
         };
         assert_eq!((o.connect.as_deref(), o.seconds, o.analysis.grid), (Some("system:"), Some(2.5), 2048));
-        assert_eq!(o.analysis.reading, Reading::Live);
         let Ok(Command::Live(o)) = parsed(&["live", "--channels", "32", "--session", "s.json"]) else {
             panic!("live is refused");
         };
@@ -303,7 +288,6 @@ mod tests {
             (&["analyze", "in.wav", "--array", "a", "--grid", "7"], &["--grid", "64", "`7`"]),
             (&["analyze", "in.wav", "--array", "a", "--peaks", "1.5"], &["--peaks", "whole", "1.5"]),
             (&["analyze", "in.wav", "--array", "a", "--engine", "music"], &["srp-phat", "music"]),
-            (&["analyze", "in.wav", "--array", "a", "--reading", "late"], &["--reading", "settled", "late"]),
             (&["analyze", "in.wav", "--array", "a", "--threshold", "NaN"], &["--threshold", "NaN"]),
             (&["analyze", "in.wav", "--array", "a", "--radius", "20mm"], &["--radius", "20mm"]),
             (&["analyze", "in.wav", "--array", "a", "--bogus"], &["bogus"]),

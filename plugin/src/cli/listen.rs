@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Listens until the time is up or the server has gone.
 pub fn run(options: &ListenOptions) -> Result<(), String> {
-    let Analysis { array, radius_m, engine, reading, grid, gate_db, .. } = &options.analysis;
+    let Analysis { array, radius_m, engine, grid, gate_db, .. } = &options.analysis;
     let array = read_array(array, *radius_m)?;
     let channels = array.channels_needed();
     let heading =
@@ -32,7 +32,6 @@ pub fn run(options: &ListenOptions) -> Result<(), String> {
     let (input, mut reader) = JackInput::open(channels)?;
     let settings = LocalizerSettings {
         engine: *engine,
-        reading: *reading,
         gate_db: *gate_db,
         chunk_frames: CHUNK_FRAMES,
         ..LocalizerSettings::new(array, grid.clone())

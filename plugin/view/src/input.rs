@@ -68,8 +68,6 @@ pub struct ParamValues {
     pub region_lowest_deg: f32,
     /// The other edge of the window in elevation, in degrees, −90 … 90.
     pub region_highest_deg: f32,
-    /// Whether the network answers after more of what follows has been heard.
-    pub settled: bool,
 }
 
 /// The kinds of regions in which sources are looked for.
@@ -118,7 +116,6 @@ impl Default for ParamValues {
             region_width_deg: 120.0,
             region_lowest_deg: -45.0,
             region_highest_deg: 45.0,
-            settled: false,
         }
     }
 }
@@ -157,8 +154,6 @@ pub enum ParamId {
     RegionLowest,
     /// [`ParamValues::region_highest_deg`].
     RegionHighest,
-    /// [`ParamValues::settled`]; the value is 0 or 1.
-    Settled,
 }
 
 /// Where in a movement of the mouse a change happened, for the host's undo and automation.
@@ -238,7 +233,7 @@ impl ParamId {
     /// The smallest and the largest value, in the unit of [`ParamValues`].
     pub fn range(self) -> (f32, f32) {
         match self {
-            Self::Engine | Self::Compare | Self::Settled => (0.0, 1.0),
+            Self::Engine | Self::Compare => (0.0, 1.0),
             Self::Gate => (-100.0, -20.0),
             Self::Threshold => (0.0, 1.0),
             Self::MaxSources => (1.0, 8.0),
@@ -277,7 +272,6 @@ impl ParamId {
             Self::RegionWidth => params.region_width_deg,
             Self::RegionLowest => params.region_lowest_deg,
             Self::RegionHighest => params.region_highest_deg,
-            Self::Settled => f32::from(u8::from(params.settled)),
         }
     }
 }

@@ -124,7 +124,6 @@ fn wording(id: ParamId) -> (&'static str, &'static str) {
     match id {
         ParamId::Engine => ("Engine", "What makes the spectrum"),
         ParamId::Compare => ("Compare", "Both engines on the same sound, as a check"),
-        ParamId::Settled => ("Settled", "Directions after what follows has been heard"),
         ParamId::Gate => ("Gate", "Below this level (dBFS) nothing is shown: raise it over the noise of the room"),
         ParamId::Threshold => ("Threshold", "What scores less is no source: raise it against ghosts"),
         ParamId::MaxSources => ("Sources", "At most this many sources at once"),
@@ -145,9 +144,7 @@ fn written(id: ParamId, value: f32) -> String {
         ParamId::Gate => format!("{} dB", text::fixed(value.into(), 0)),
         ParamId::Threshold => text::fixed(value.into(), 2),
         ParamId::Smoothing => format!("{} ms", text::fixed(value.into(), 0)),
-        ParamId::Engine | ParamId::Compare | ParamId::Settled | ParamId::Region | ParamId::MaxSources => {
-            text::fixed(value.into(), 0)
-        }
+        ParamId::Engine | ParamId::Compare | ParamId::Region | ParamId::MaxSources => text::fixed(value.into(), 0),
         ParamId::BandLow | ParamId::BandHigh => text::count(value as usize),
         ParamId::RegionAzimuth | ParamId::RegionLowest | ParamId::RegionHighest => text::degrees(value.into()),
         ParamId::RegionWidth => format!("{}°", text::fixed(value.into(), 0)),

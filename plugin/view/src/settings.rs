@@ -9,7 +9,7 @@ use crate::state::ViewState;
 use crate::{theme, widgets};
 
 /// The parameters of a set, in the order in which they are set: the engine first, as the threshold may follow it.
-const SET: [ParamId; 14] = [
+const SET: [ParamId; 13] = [
     ParamId::Engine,
     ParamId::Gate,
     ParamId::Threshold,
@@ -23,7 +23,6 @@ const SET: [ParamId; 14] = [
     ParamId::RegionWidth,
     ParamId::RegionLowest,
     ParamId::RegionHighest,
-    ParamId::Settled,
 ];
 /// Ready-made sets are about so many of them: where to look, and at which frequencies, is the room's matter.
 const READY_MADE: usize = 6;

@@ -154,17 +154,6 @@ fn analysis(ui: &mut Ui, typing: &mut Option<Typing>, input: &ViewInput<'_>, act
         let change = ParamChange { id: ParamId::Engine, value: engine_value(engine), gesture: Gesture::Once };
         actions.push(Action::SetParam(change));
     }
-    // SRP-PHAT tells of each window as soon as it is over.
-    let timings = [
-        (false, "Live", "As soon as the network can tell: for the eye on what plays"),
-        (true, "Settled", "After what follows has been heard, 64 ms later: fewer wrong and fewer missed sources"),
-    ];
-    let heard = input.params.engine == Engine::AggRl || input.params.compare;
-    let chosen = ui.add_enabled_ui(heard, |ui| widgets::segmented(ui, width, &timings, input.params.settled));
-    if let Some(settled) = chosen.inner {
-        let value = f32::from(u8::from(settled));
-        actions.push(Action::SetParam(ParamChange { id: ParamId::Settled, value, gesture: Gesture::Once }));
-    }
     let (name, hint) =
         ("Compare both", "Both engines on the same sound, side by side, and how far they agree; costs both");
     let button = egui::Button::new(RichText::new(name).size(12.5)).selected(input.params.compare);

@@ -7,7 +7,7 @@ use spherescope_dsp::nudft::Complex32;
 use super::kernels::{
     Elements, LANES, Rows, Target, elu, layer_norm, padded, product, sigmoid, tanh, vectors, vectors_mut,
 };
-use super::{Block, Output, PANEL, Stream, Streaming, StreamingArray, StreamingGrid};
+use super::{Block, PANEL, Stream, Streaming, StreamingArray, StreamingGrid};
 use crate::evidence::{FRAME_FEATURES, Response};
 use crate::network::Spectra;
 
@@ -70,13 +70,12 @@ pub(super) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 }
 
 impl Streaming {
-    /// Appends logits `[T][D]` of an output for the frames of `spectra` to `logits`.
+    /// Appends logits `[T][D]` for the frames of `spectra` to `logits`.
     ///
     /// # Errors
-    /// A sentence when the spectra do not fit the array, or there is no such output.
+    /// A sentence when the spectra do not fit the array.
     pub fn logits(
         &self,
-        output: usize,
         array: &StreamingArray,
         grid: &StreamingGrid,
         spectra: &Spectra<'_>,
@@ -85,26 +84,12 @@ impl Streaming {
     ) -> Result<(), String> {
         let bins = self.sizes.bins;
         spectra.check(array.steering.capsules(), bins)?;
-        let Some(output) = self.outputs.get(output) else {
-            return Err(format!("expected one of {} outputs, found output {output}", self.outputs.len()));
-        };
         let arch = Arch::new();
         let chunks = spectra.phat.chunks(FRAMES * array.steering.capsules() * bins);
         let chunks = chunks.zip(spectra.power.chunks(FRAMES * bins));
         for ((phat, power), level_slopes) in chunks.zip(spectra.level_slopes.chunks(FRAMES * AXES * bins)) {
             let frames = power.len() / bins;
-            arch.dispatch(Chunk {
-                network: self,
-                output,
-                array,
-                grid,
-                phat,
-                power,
-                level_slopes,
-                frames,
-                stream,
-                logits,
-            });
+            arch.dispatch(Chunk { network: self, array, grid, phat, power, level_slopes, frames, stream, logits });
         }
         Ok(())
     }
@@ -113,7 +98,6 @@ impl Streaming {
 /// A few frames on their way through the network.
 pub(super) struct Chunk<'a> {
     pub(super) network: &'a Streaming,
-    pub(super) output: &'a Output,
     pub(super) array: &'a StreamingArray,
     pub(super) grid: &'a StreamingGrid,
     pub(super) phat: &'a [Complex32],
@@ -386,13 +370,13 @@ impl Chunk<'_> {
         let width = padded(sizes.fields);
         let Scratch { x, local, latent, point, .. } = &mut self.stream.scratch;
         let local = grown(local, q * t * width);
-        local.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(&self.output.linear.bias));
+        local.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(&network.output.linear.bias));
         product(
             simd,
             Target { values: local, row: width, add: true },
             [q * t, h, width],
             Elements { values: x, row: h, column: 1 },
-            Rows { values: &self.output.linear.weight, row: width },
+            Rows { values: &network.output.linear.weight, row: width },
         );
         let latent = grown(latent, (sizes.fields + 1) * columns);
         let harmonics = network.columns.len();
@@ -407,7 +391,7 @@ impl Chunk<'_> {
                 Rows { values: &network.harmonics, row: columns },
             );
             sum.fill(0.0);
-            for (field, gains) in fields.chunks_exact(columns).zip(self.output.gains.chunks_exact(columns)) {
+            for (field, gains) in fields.chunks_exact(columns).zip(network.output.gains.chunks_exact(columns)) {
                 let from = vectors::<S>(field).iter().zip(vectors::<S>(gains));
                 for (sum, (field, gain)) in vectors_mut::<S>(sum).iter_mut().zip(from) {
                     *sum = simd.mul_add_e_f32s(*field, *gain, *sum);
@@ -426,7 +410,7 @@ impl Chunk<'_> {
         let width = directions.next_multiple_of(PANEL);
         let Scratch { point, logits, .. } = &mut self.stream.scratch;
         let logits = grown(logits, t * width);
-        logits.fill(self.output.bias);
+        logits.fill(self.network.output.bias);
         for (panel, harmonics) in self.grid.harmonics.chunks_exact(s * PANEL).enumerate() {
             product(
                 simd,

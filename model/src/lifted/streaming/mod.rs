@@ -56,7 +56,7 @@ pub struct Streaming {
     keep: Vec<f32>,
     input: Input,
     blocks: Vec<Block>,
-    outputs: Vec<Output>,
+    output: Output,
 }
 
 /// Lengths of everything.
@@ -194,12 +194,12 @@ pub struct Stream {
 }
 
 impl Streaming {
-    /// Lays out the weights of `lifted`; none where a size does not suit the loops: channels and quadrature
+    /// Lays out the weights of `lifted` for its output `output`; none where a size does not suit the loops: channels and quadrature
     /// must be multiples of 16.
     ///
     /// # Errors
-    /// Of candle.
-    pub fn new(lifted: &Lifted) -> Result<Option<Self>> {
+    /// Of candle, also for an output that does not exist.
+    pub fn new(lifted: &Lifted, output: usize) -> Result<Option<Self>> {
         let config = &lifted.config;
         let (q, h, s) = (config.quadrature, config.channels, harmonics_len(config.order));
         if !h.is_multiple_of(LANES) || !q.is_multiple_of(LANES) {
@@ -291,19 +291,15 @@ impl Streaming {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let output = |from: &super::Output| -> Result<Output> {
-            let gain = values(&from.grid_gain)?;
-            let per_field = gain.len() / config.fields.max(1);
-            let mut gains = vec![0.0; config.fields * sizes.columns()];
-            for (j, row) in gains.chunks_exact_mut(sizes.columns()).enumerate() {
-                for &(column, harmonic) in &place {
-                    row[column] = gain[j * per_field + degree[harmonic]] * weight;
-                }
+        let from = lifted.output(output)?;
+        let gain = values(&from.grid_gain)?;
+        let per_field = gain.len() / config.fields.max(1);
+        let mut gains = vec![0.0; config.fields * sizes.columns()];
+        for (j, row) in gains.chunks_exact_mut(sizes.columns()).enumerate() {
+            for &(column, harmonic) in &place {
+                row[column] = gain[j * per_field + degree[harmonic]] * weight;
             }
-            let bias = values(&from.bias)?.first().copied().unwrap_or_default();
-            Ok(Output { linear: Dense::new(&from.linear)?, gains, bias })
-        };
-        let outputs = lifted.outputs.iter().map(output).collect::<Result<Vec<_>>>()?;
+        }
         Ok(Some(Self {
             sizes,
             hop_s: lifted.hop_s,
@@ -327,7 +323,11 @@ impl Streaming {
             keep: config.memory_s.iter().map(|time_s| (-lifted.hop_s / time_s).exp() as f32).collect(),
             input: Input::new(&lifted.input, &sizes, config.evidence > 0)?,
             blocks,
-            outputs,
+            output: Output {
+                linear: Dense::new(&from.linear)?,
+                gains,
+                bias: values(&from.bias)?.first().copied().unwrap_or_default(),
+            },
         }))
     }
 

@@ -8,7 +8,7 @@ use realfft::RealFftPlanner;
 use spherescope_dsp::front_end::FrontEnd;
 use spherescope_dsp::nudft::{Complex32, Nudft, direct_sum, hann};
 use spherescope_dsp::{Grid, PeakFinder, PeakOptions, SampleRate, Tracker, TrackerOptions, block_pool};
-use spherescope_model::{Engine, Network, Reading, SPEED_OF_SOUND_M_S, Spectra, ops};
+use spherescope_model::{Engine, Network, SPEED_OF_SOUND_M_S, Spectra, ops};
 
 use super::clock::{Effort, resident_mb};
 use super::pipeline::{array, audio, blocks, localizer, play};
@@ -195,8 +195,7 @@ pub fn stages(capsules: usize, effort: &Effort) -> Result<Vec<Stage>, String> {
     let spectra = Spectra { frames, phat: &phat, power: &power, level_slopes: &level_slopes, beside: None };
     let mut logits_s = [0.0; 2];
     for (time_s, directions) in logits_s.iter_mut().zip([1, directions]) {
-        let grid = Grid::fibonacci(directions).map_err(text)?;
-        let grid = network.encode_grid(&grid, Reading::Live).map_err(text)?;
+        let grid = network.encode_grid(&Grid::fibonacci(directions).map_err(text)?).map_err(text)?;
         let mut state = network.start().map_err(text)?;
         let (mut outcome, mut logits) = (Ok(()), Vec::new());
         *time_s = chunks_per_s

@@ -11,11 +11,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use spherescope_model::Network;
-use spherescope_model::Reading;
-use spherescope_model::config::Calibration;
 use spherescope_train::ablations;
 use spherescope_train::dry::load_dry_folder;
-use spherescope_train::evaluate::calibrate::{Fitted, calibrate};
+use spherescope_train::evaluate::calibrate::calibrate;
 use spherescope_train::evaluate::{Failure, report};
 use spherescope_train::sets::Sources;
 use spherescope_train::sources;
@@ -195,15 +193,9 @@ fn calibrate_file(path: &Path, signals: &[Vec<f32>], threads: usize) -> Result<(
     let fail = |e: String| format!("{}: {e}", path.display());
     let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
     let sources = Sources { name: "training".into(), signals: signals.to_vec() };
-    let (bytes, found) = calibrate(&bytes, &sources, CALIBRATION_SCENES, threads).map_err(fail)?;
+    let (bytes, found, peaks) = calibrate(&bytes, &sources, CALIBRATION_SCENES, threads).map_err(fail)?;
     report::replace(path, &bytes)?;
-    for Fitted { reading, calibration: Calibration { gain, offset }, peaks } in found {
-        let whose = match reading {
-            Reading::Live => "",
-            Reading::Settled => "settled, ",
-        };
-        println!("{}: {whose}gain {gain:.3}, offset {offset:.3}, from {peaks} peaks", path.display());
-    }
+    println!("{}: gain {:.3}, offset {:.3}, from {peaks} peaks", path.display(), found.gain, found.offset);
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use safetensors::SafeTensors;
 use spherescope_dsp::Grid;
+use spherescope_model::Network;
 use spherescope_model::config::{Calibration, METADATA_KEY};
-use spherescope_model::{Network, Reading};
 
 use super::judged::scored;
 use super::listen::{self, NamedNetwork, Recording, Sphere};
@@ -62,19 +62,8 @@ pub fn fit(pairs: &[(f64, bool)]) -> Option<Calibration> {
     ((0.05..=20.0).contains(&found.gain) && (-20.0..=20.0).contains(&found.offset)).then_some(found)
 }
 
-/// What was fitted to one of a network's answers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fitted {
-    /// Which answer.
-    pub reading: Reading,
-    /// The line through its logits.
-    pub calibration: Calibration,
-    /// Number of peaks that it rests on.
-    pub peaks: usize,
-}
-
-/// Measures the weights on `scenes` scenes of each kind and writes a calibration of every reading into their configuration: the new file's
-/// bytes, and what was fitted.
+/// Measures the weights on `scenes` scenes of each kind and writes the calibration into their configuration: the new file's bytes, the
+/// calibration, and the number of peaks that it rests on.
 ///
 /// # Errors
 /// A sentence: bytes that are no weights, a scene that cannot be made, or peaks that cannot be fitted.
@@ -83,47 +72,38 @@ pub fn calibrate(
     sources: &Sources,
     scenes: usize,
     threads: usize,
-) -> Result<(Vec<u8>, Vec<Fitted>), String> {
+) -> Result<(Vec<u8>, Calibration, usize), String> {
     let network = Network::from_bytes(bytes).map_err(|e| e.to_string())?;
     let mut config = network.config().clone();
-    let readings = config.readings();
-    readings.iter().for_each(|reading| config.set_calibration(*reading, None));
+    config.calibration = None;
     let plain = with_config(bytes, &config)?;
     let network = Arc::new(Network::from_bytes(&plain).map_err(|e| e.to_string())?);
-    let named = |&reading: &Reading| NamedNetwork { name: "AGG-RL".into(), network: network.clone(), reading };
     let bench = Bench {
-        networks: readings.iter().map(named).collect(),
+        networks: vec![NamedNetwork { name: "AGG-RL".into(), network: network.clone() }],
         sphere: Sphere::new(Grid::fibonacci(DIRECTIONS).map_err(|e| e.to_string())?),
         rivals: false,
         threshold: 0.5,
         threads,
     };
-    let of_scenes = bench.each("calibration", scenes * SETS.len(), |index| {
+    let pairs = bench.each("calibration", scenes * SETS.len(), |index| {
         let set = SETS[index % SETS.len()];
         let scene = set.scene(FIRST_SCENE + index / SETS.len(), sources).map_err(|e| e.to_string())?;
         let recording = Recording::of(&scene);
-        let of_reading = |named: &NamedNetwork| {
-            let heard = listen::network(&recording, named, &bench.sphere)?;
-            let mut pairs = Vec::new();
-            scored(&recording, &heard, &mut |score, hit| {
-                let score = f64::from(score).clamp(EDGE, 1.0 - EDGE);
-                pairs.push(((score / (1.0 - score)).ln(), hit));
-            });
-            Ok(pairs)
-        };
-        bench.networks.iter().map(of_reading).collect::<Result<Vec<_>, String>>()
+        let heard = listen::network(&recording, &network, &bench.sphere)?;
+        let mut pairs = Vec::new();
+        scored(&recording, &heard, &mut |score, hit| {
+            let score = f64::from(score).clamp(EDGE, 1.0 - EDGE);
+            pairs.push(((score / (1.0 - score)).ln(), hit));
+        });
+        Ok(pairs)
     })?;
-    let mut all = Vec::new();
-    for (at, &reading) in readings.iter().enumerate() {
-        let pairs: Vec<(f64, bool)> = of_scenes.iter().flat_map(|of_scene| of_scene[at].iter().copied()).collect();
-        let calibration = fit(&pairs).ok_or_else(|| {
-            let (hits, peaks) = (pairs.iter().filter(|p| p.1).count(), pairs.len());
-            format!("calibration: expected peaks whose scores tell right from wrong, found {hits} right of {peaks}")
-        })?;
-        config.set_calibration(reading, Some(calibration));
-        all.push(Fitted { reading, calibration, peaks: pairs.len() });
-    }
-    Ok((with_config(bytes, &config)?, all))
+    let pairs: Vec<(f64, bool)> = pairs.into_iter().flatten().collect();
+    let found = fit(&pairs).ok_or_else(|| {
+        let hits = pairs.iter().filter(|p| p.1).count();
+        format!("calibration: expected peaks whose scores tell right from wrong, found {hits} right of {}", pairs.len())
+    })?;
+    config.calibration = Some(found);
+    Ok((with_config(bytes, &config)?, found, pairs.len()))
 }
 
 /// The same tensors with another configuration.
@@ -165,15 +145,12 @@ mod tests {
     #[test]
     fn weights_come_back_with_a_calibration_and_are_calibrated_anew_from_it() {
         let sources = Sources { name: "test".into(), signals: vec![crate::sources::babble(5, 16_000, 5.0)] };
-        let (once, found) = calibrate(SHIPPED_WEIGHTS, &sources, 1, 2).unwrap();
+        let (once, found, peaks) = calibrate(SHIPPED_WEIGHTS, &sources, 1, 2).unwrap();
+        assert!(peaks > 100);
         let network = Network::from_bytes(&once).unwrap();
-        assert_eq!(found.len(), network.config().readings().len());
-        for fitted in &found {
-            assert!(fitted.peaks > 100);
-            assert_eq!(network.config().calibration_of(fitted.reading), Some(fitted.calibration));
-        }
+        assert_eq!(network.config().calibration, Some(found));
         // The calibration that is there does not count twice.
-        let (twice, again) = calibrate(&once, &sources, 1, 1).unwrap();
+        let (twice, again, _) = calibrate(&once, &sources, 1, 1).unwrap();
         assert_eq!((twice, again), (once, found));
         assert!(calibrate(b"junk", &sources, 1, 1).is_err());
     }

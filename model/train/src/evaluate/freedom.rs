@@ -51,7 +51,7 @@ pub fn grids_table(bench: &Bench, scenes: usize, sources: &Sources) -> Result<St
         for (_, sphere) in &grids {
             let mut of_grid = Vec::new();
             for named in &bench.networks {
-                let heard = listen::network(&recording, named, sphere)?;
+                let heard = listen::network(&recording, &named.network, sphere)?;
                 of_grid.push([false, true].map(|front| {
                     let mut errors = Vec::new();
                     for (truth, best) in recording.truth.iter().zip(&heard.best) {
@@ -118,7 +118,7 @@ pub fn arrays_table(bench: &Bench, scenes: usize, sources: &Sources) -> Result<S
         let recording = Recording::of(&scene);
         let mut errors = Vec::new();
         for named in &bench.networks {
-            errors.push(both(&recording, &listen::network(&recording, named, &bench.sphere)?));
+            errors.push(both(&recording, &listen::network(&recording, &named.network, &bench.sphere)?));
         }
         if let (true, Some(first)) = (bench.rivals, bench.networks.first()) {
             for heard in listen::srp_phat(&recording, &first.network, &bench.sphere)? {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spherescope_dsp::{Grid, MicArray, Peak, PeakFinder, PeakOptions, SampleRate};
-use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings, Network, Reading, SPEED_OF_SOUND_M_S};
+use spherescope_model::{Engine, Localizer, LocalizerFrame, LocalizerSettings, Network, SPEED_OF_SOUND_M_S};
 
 use super::protocol::sounding;
 use super::rivals::{Music, Smoother};
@@ -130,8 +130,6 @@ pub struct NamedNetwork {
     pub name: String,
     /// The network.
     pub network: Arc<Network>,
-    /// Which of its answers.
-    pub reading: Reading,
 }
 
 /// A grid with who neighbours whom.
@@ -177,14 +175,13 @@ fn options(count: usize) -> PeakOptions {
 pub fn spectra(
     recording: &Recording,
     network: &Arc<Network>,
-    (engine, reading): (Engine, Reading),
+    engine: Engine,
     sphere: &Sphere,
     each: &mut dyn FnMut(usize, bool, &[f32]),
 ) -> Result<(), String> {
     // Chunks of any length give the same results; long ones are cheap.
     let settings = LocalizerSettings {
         engine,
-        reading,
         chunk_frames: 16,
         ..LocalizerSettings::new(recording.array.clone(), sphere.grid.clone())
     };
@@ -214,9 +211,9 @@ fn hear(recording: &Recording, sphere: &Sphere, heard: &mut Heard, window: usize
 ///
 /// # Errors
 /// As [`spectra`].
-pub fn network(recording: &Recording, named: &NamedNetwork, sphere: &Sphere) -> Result<Heard, String> {
+pub fn network(recording: &Recording, network: &Arc<Network>, sphere: &Sphere) -> Result<Heard, String> {
     let mut heard = Heard::new(recording.truth.len());
-    spectra(recording, &named.network, (Engine::AggRl, named.reading), sphere, &mut |window, gate, spectrum| {
+    spectra(recording, network, Engine::AggRl, sphere, &mut |window, gate, spectrum| {
         hear(recording, sphere, &mut heard, window, gate, spectrum);
     })?;
     Ok(heard)
@@ -229,7 +226,7 @@ pub fn network(recording: &Recording, named: &NamedNetwork, sphere: &Sphere) -> 
 pub fn srp_phat(recording: &Recording, network: &Arc<Network>, sphere: &Sphere) -> Result<[Heard; 2], String> {
     let mut heard = [Heard::new(recording.truth.len()), Heard::new(recording.truth.len())];
     let mut smoother = Smoother::new(HOP_S, sphere.grid.len());
-    spectra(recording, network, (Engine::SrpPhat, Reading::Live), sphere, &mut |window, gate, spectrum| {
+    spectra(recording, network, Engine::SrpPhat, sphere, &mut |window, gate, spectrum| {
         hear(recording, sphere, &mut heard[0], window, gate, spectrum);
         hear(recording, sphere, &mut heard[1], window, gate, smoother.next(spectrum));
     })?;

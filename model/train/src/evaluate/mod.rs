@@ -25,7 +25,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use spherescope_dsp::Grid;
 use spherescope_model::network::SHIPPED_WEIGHTS;
-use spherescope_model::{Engine, Network, Reading};
+use spherescope_model::{Engine, Network};
 
 use crate::measured;
 use crate::sets::{Set, Sources};
@@ -133,39 +133,26 @@ fn scenes(options: &Options, usual: usize) -> usize {
     }
 }
 
-/// The networks, once for each of their readings, and a line for each file: its name and the checksum.
+/// The networks and a line for each: its name, its file and the checksum.
 fn networks(files: &[std::path::PathBuf]) -> Result<(Vec<NamedNetwork>, Vec<String>), Failure> {
     let line = |name: &str, bytes: &[u8], network: &Network| {
         let digest: String = Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        let late_ms = |reading| 1e3 * network.config().look_ahead_of(reading) as f64 * network.timing().hop_s;
-        let late = match (late_ms(Reading::Live), late_ms(Reading::Settled)) {
-            (0.0, 0.0) => String::new(),
-            (live, settled) if live == settled => {
-                format!("; a spectrum is known {live:.0} ms after its window, and is counted as the window's")
+        let late = match network.config().look_ahead {
+            0 => String::new(),
+            frames => {
+                let late_ms = 1e3 * frames as f64 * network.timing().hop_s;
+                format!("; a spectrum is known {late_ms:.0} ms after its window, and is counted as the window's")
             }
-            (live, settled) => format!(
-                "; a spectrum is known {live:.0} ms after its window, settled {settled:.0} ms after it, and is counted as the window's"
-            ),
         };
         format!("`{name}`, SHA-256 {digest}{late}")
-    };
-    let readings = |name: &str, network: &Arc<Network>| -> Vec<NamedNetwork> {
-        let named = |&reading: &Reading| {
-            let suffix = match reading {
-                Reading::Live => "",
-                Reading::Settled => ", settled",
-            };
-            NamedNetwork { name: format!("{name}{suffix}"), network: network.clone(), reading }
-        };
-        network.config().readings().iter().map(named).collect()
     };
     if files.is_empty() {
         let network = Network::shipped().map_err(|e| Failure::Run(e.to_string()))?;
         let lines = vec![line("assets/weights (shipped)", SHIPPED_WEIGHTS, &network)];
-        return Ok((readings("AGG-RL", &network), lines));
+        return Ok((vec![NamedNetwork { name: "AGG-RL".into(), network }], lines));
     }
     let (mut networks, mut lines) = (Vec::new(), Vec::new());
     for file in files {
@@ -175,7 +162,7 @@ fn networks(files: &[std::path::PathBuf]) -> Result<(Vec<NamedNetwork>, Vec<Stri
         let stem = file.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         let name = if files.len() == 1 { "AGG-RL".to_owned() } else { format!("AGG-RL {stem}") };
         lines.push(line(&stem, &bytes, &network));
-        networks.extend(readings(&name, &Arc::new(network)));
+        networks.push(NamedNetwork { name, network: Arc::new(network) });
     }
     Ok((networks, lines))
 }
@@ -331,7 +318,7 @@ fn pictures(
         picture::reliability(&folder.join("reliability.png"), &curves)?;
         text += &link("reliability.png", "How often a peak of a score is a source");
     }
-    for named in bench.networks.iter().filter(|n| n.reading == Reading::Live) {
+    for named in &bench.networks {
         let file = format!("bins{}.png", suffix(bench, named));
         picture::bins(&folder.join(&file), &named.network)?;
         text += &link(&file, "Where the bins of the non-uniform DFT began and where they went");
@@ -356,8 +343,7 @@ fn pictures(
 /// What tells one network's picture from another's: nothing when there is only one.
 fn suffix(bench: &Bench, named: &NamedNetwork) -> String {
     let name = named.name.trim_start_matches("AGG-RL").trim().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    let several = bench.networks.iter().filter(|n| n.reading == Reading::Live).count() > 1;
-    if several { format!("-{name}") } else { String::new() }
+    if bench.networks.len() > 1 { format!("-{name}") } else { String::new() }
 }
 
 /// Reads the progress of a training run, or of the several that made a file of weights.

@@ -276,7 +276,7 @@ pub fn maps(path: &Path, bench: &Bench, sources: &Sources) -> Result<(), String>
     let mut canvas = Canvas::new(width + 120, 2 * (height + 100) + 20, PAPER)?;
     for (panel, engine) in [Engine::AggRl, Engine::SrpPhat].into_iter().enumerate() {
         let mut map = Vec::new();
-        listen::spectra(&recording, &first.network, (engine, first.reading), &sphere, &mut |at, _, spectrum| {
+        listen::spectra(&recording, &first.network, engine, &sphere, &mut |at, _, spectrum| {
             if at == window {
                 map = spectrum.to_vec();
             }

@@ -42,7 +42,7 @@ impl Bench {
     pub fn hear(&self, recording: &Recording) -> Result<Outcome, String> {
         let mut judged: Vec<Judged> = Vec::new();
         for named in &self.networks {
-            let heard = listen::network(recording, named, &self.sphere)?;
+            let heard = listen::network(recording, &named.network, &self.sphere)?;
             judged.push(judge(recording, &heard, self.threshold));
         }
         if let (true, Some(first)) = (self.rivals, self.networks.first()) {

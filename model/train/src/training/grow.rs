@@ -322,8 +322,8 @@ fn more_bands(bands: &mut Matrix, before: usize, after: usize) {
 #[cfg(test)]
 mod tests {
     use spherescope_dsp::{Grid, presets};
+    use spherescope_model::Network;
     use spherescope_model::network::Spectra;
-    use spherescope_model::{Network, Reading};
 
     use super::*;
     use crate::training::Recipe;
@@ -362,7 +362,7 @@ mod tests {
         let spectra = Spectra { frames, phat: &phat, power: &power, level_slopes: &level_slopes, beside: None };
         let (array, grid) = (
             network.encode_array(&array, 343.0).unwrap(),
-            network.encode_grid(&Grid::fibonacci(100).unwrap(), Reading::Live).unwrap(),
+            network.encode_grid(&Grid::fibonacci(100).unwrap()).unwrap(),
         );
         let mut found = Vec::new();
         network.logits(&array, &grid, &spectra, &mut network.start().unwrap(), &mut found).unwrap();

@@ -28,8 +28,6 @@ pub(super) struct Recorder {
     hop_s: f64,
     frequencies_hz: Vec<f64>,
     quadrature: Vec<Direction>,
-    /// Frames by which the labels of each output are later than the crops' own.
-    behind: Vec<usize>,
 }
 
 /// A program that computes losses and gradients.
@@ -89,8 +87,7 @@ impl Learner {
         begin.extend(harmonics_of(&quadrature, sizes.order));
         begin.extend(singles(quadrature.iter().flat_map(|d| d.unit()).map(|x| x as f32)));
         let hop_s = recipe.network.hop_s;
-        let behind = (0..recipe.network.outputs()).map(|output| recipe.network.behind(output)).collect();
-        let recorder = Recorder { sizes, hop_s, frequencies_hz, quadrature, behind };
+        let recorder = Recorder { sizes, hop_s, frequencies_hz, quadrature };
         let mut learner =
             Self { child, to: Some(to), from: BufReader::new(from), values: parameters.trained_len(), recorder };
         learner.send(&[&begin])?;
@@ -158,8 +155,8 @@ impl Recorder {
         record.extend(singles(evidence));
         record.extend(singles(of_frames));
         record.extend(harmonics_of(candidates, self.sizes.order));
-        for (beamwidth_deg, behind) in stage.beamwidth_deg.iter().zip(&self.behind) {
-            record.extend(singles(labels(crop, candidates, *beamwidth_deg, *behind)));
+        for beamwidth_deg in &stage.beamwidth_deg {
+            record.extend(singles(labels(crop, candidates, *beamwidth_deg)));
         }
         record
     }

@@ -5,7 +5,6 @@ use rand::rngs::SmallRng;
 use spherescope_dsp::{Direction, Grid, Rotation};
 use spherescope_model::SPEED_OF_SOUND_M_S;
 use spherescope_model::augeonet::{AuGeonet, State};
-use spherescope_model::config::Config;
 
 use super::crop::Crop;
 use super::label::soft_label;
@@ -46,7 +45,6 @@ pub(super) fn loss_of(
     crop: &Crop,
     stage: &Stage,
     candidates: &[Direction],
-    config: &Config,
     state: &mut State,
 ) -> candle_core::Result<candle_core::Tensor> {
     let array = match crop.spectra().beside {
@@ -57,7 +55,7 @@ pub(super) fn loss_of(
     let mut total: Option<candle_core::Tensor> = None;
     for (output, (beamwidth_deg, latent)) in stage.beamwidth_deg.iter().zip(&latents).enumerate() {
         let logits = module.score(latent, &module.encode_grid(candidates, output)?, output)?;
-        let labels = labels(crop, candidates, *beamwidth_deg, config.behind(output));
+        let labels = labels(crop, candidates, *beamwidth_deg);
         let mut loss = weighted_cross_entropy(&logits, labels.clone(), stage.positive_weight)?;
         if stage.contrast > 0.0 {
             loss = (loss + (contrast(&logits, labels)? * f64::from(stage.contrast))?)?;
@@ -73,19 +71,15 @@ pub(super) fn loss_of(
     }
 }
 
-/// Labels `[T][D]` flattened, `behind` frames later than the crop's own. Talkers stand still for many frames: a row is computed once for
-/// each change.
-pub(super) fn labels(crop: &Crop, candidates: &[Direction], beamwidth_deg: f64, behind: usize) -> Vec<f32> {
+/// Labels `[T][D]` flattened. Talkers stand still for many frames: a row is computed once for each change.
+pub(super) fn labels(crop: &Crop, candidates: &[Direction], beamwidth_deg: f64) -> Vec<f32> {
     let mut all: Vec<f32> = Vec::with_capacity(crop.frames * candidates.len());
-    let mut last: Option<&[Direction]> = None;
     for t in 0..crop.frames {
-        let sources = crop.sources[t.saturating_sub(behind)].as_slice();
-        if last == Some(sources) {
+        if t > 0 && crop.sources[t] == crop.sources[t - 1] {
             all.extend_from_within(all.len() - candidates.len()..);
         } else {
-            all.extend(soft_label(sources, &crop.ambiguity, candidates, beamwidth_deg));
+            all.extend(soft_label(&crop.sources[t], &crop.ambiguity, candidates, beamwidth_deg));
         }
-        last = Some(sources);
     }
     all
 }
@@ -96,36 +90,6 @@ mod tests {
     use crate::training::{CropSource, Recipe};
     use crate::vector::stream;
     use spherescope_dsp::front_end::FrameTiming;
-    use spherescope_model::config::Settled;
-
-    #[test]
-    fn labels_of_an_output_that_looks_farther_ahead_wait_longer() {
-        let signals = vec![crate::sources::babble(3, 16_000, 3.0)];
-        let frequencies = (0..8).map(|k| 300.0 + 500.0 * f64::from(k)).collect();
-        let source = CropSource::new(signals, FrameTiming { window_s: 0.032, hop_s: 0.016 }, frequencies);
-        let recipe = Recipe::named("quick").unwrap();
-        let config = Config {
-            look_ahead: 1,
-            settled: Some(Settled { look_ahead: 4, calibration: None }),
-            ..recipe.network.clone()
-        };
-        assert_eq!((0..config.outputs()).map(|output| config.behind(output)).max(), Some(3));
-        assert_eq!(config.behind(config.outputs() - 1), 0);
-        let stage = Stage { talkers: vec![0.0, 1.0], ..recipe.stages[0].clone() };
-        let mut changes = 0;
-        for seed in 0..6 {
-            let crop = source.crop(seed, &stage).unwrap();
-            let asked = candidates(&crop, &stage, &mut stream(1, 1)).unwrap();
-            let [now, later] = [0, 3].map(|behind| labels(&crop, &asked, 8.0, behind));
-            let (now, later): (Vec<_>, Vec<_>) =
-                (now.chunks_exact(asked.len()).collect(), later.chunks_exact(asked.len()).collect());
-            for t in 0..crop.frames {
-                assert_eq!(later[t], now[t.saturating_sub(3)]);
-                changes += usize::from(later[t] != now[t]);
-            }
-        }
-        assert!(changes > 10, "{changes}");
-    }
 
     #[test]
     fn directions_near_silent_talkers_are_asked_for_too() {

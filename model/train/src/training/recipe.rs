@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use spherescope_model::config::{AuGeonetConfig, BinMap, Config, LiftedConfig, Settled};
+use spherescope_model::config::{AuGeonetConfig, BinMap, Config, LiftedConfig};
 
 /// A whole training run: the network and the stages it goes through.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,25 +125,17 @@ impl Recipe {
                 let small = LiftedConfig { evidence: 16, bin_map: BinMap::Logit, votes: 12, ..small };
                 ([500, 0, 250, 0], small)
             }
-            "full" => ([1000, 600, 2400, 2400], LiftedConfig { quadrature: 320, order: 16, outputs: 3, ..sizes }),
+            "full" => ([1000, 600, 2400, 2400], LiftedConfig { quadrature: 320, order: 16, ..sizes }),
             _ => {
                 return Err(RecipeError(format!("recipe: expected {}, found `{name}`", Self::NAMES.join(" or "))));
             }
         };
-        // The last output is the map, the one before it learns wide labels, the first one looks farther ahead.
-        let labels = |wide_deg: f64, map_deg: f64| match sizes.outputs {
-            2 => vec![wide_deg, map_deg],
-            _ => vec![map_deg, wide_deg, map_deg],
-        };
-        let [of_rooms, of_crops, of_pauses, of_sentences] =
-            [(20.0, 10.0), (20.0, 8.0), (16.0, 6.0), (8.0, 3.0)].map(|(wide, map)| labels(wide, map));
         let network = Config {
             format: 1,
             name: format!("{name} lifted"),
             window_s: 0.032,
             hop_s: 0.016,
             look_ahead: if name == "full" { 2 } else { 0 },
-            settled: (name == "full").then_some(Settled { look_ahead: 6, calibration: None }),
             augeonet: AuGeonetConfig::Lifted(sizes),
             calibration: None,
         };
@@ -155,7 +147,7 @@ impl Recipe {
             crop_s: 0.5,
             rate: [4e-3, 2.5e-3],
             warm_up: 20,
-            beamwidth_deg: of_rooms,
+            beamwidth_deg: vec![20.0, 10.0],
             positive_weight: 4.0,
             contrast: 0.0,
             plain: 0.0,
@@ -173,7 +165,7 @@ impl Recipe {
             batch: 12,
             rate: [1.6e-3, if steps[3] > 0 { 1e-3 } else { 1e-5 }],
             warm_up: 10,
-            beamwidth_deg: of_pauses,
+            beamwidth_deg: vec![16.0, 6.0],
             positive_weight: 2.5,
             talkers: vec![0.05, 0.37, 0.46, 0.12],
             ..rooms.clone()
@@ -184,7 +176,7 @@ impl Recipe {
             crop_s: 3.6,
             batch: 6,
             rate: [1.6e-3, 1e-5],
-            beamwidth_deg: of_sentences,
+            beamwidth_deg: vec![8.0, 3.0],
             plain: 0.5,
             muon: 0.2,
             ..pauses.clone()
@@ -196,7 +188,7 @@ impl Recipe {
                 steps: steps[1],
                 crop_s: 1.0,
                 rate: [2.5e-3, 1.6e-3],
-                beamwidth_deg: of_crops,
+                beamwidth_deg: vec![20.0, 8.0],
                 positive_weight: 3.0,
                 talkers: vec![0.05, 0.4, 0.45, 0.1],
                 ..rooms

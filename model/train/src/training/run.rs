@@ -10,7 +10,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use spherescope_dsp::{Direction, Grid, PeakFinder, PeakOptions};
 use spherescope_model::augeonet::AuGeonet;
-use spherescope_model::{Network, Reading, SPEED_OF_SOUND_M_S};
+use spherescope_model::{Network, SPEED_OF_SOUND_M_S};
 
 use super::adam::{Adam, AdamSettings, Others};
 use super::checkpoint::Checkpoint;
@@ -327,8 +327,7 @@ impl Run {
     fn learn_from(&self, module: &AuGeonet, stage: &Stage, item: usize) -> Result<Learned, String> {
         let (crop, candidates) = self.draw(stage, self.step, item)?;
         let mut state = module.start_training();
-        let loss =
-            loss_of(module, &crop, stage, &candidates, &self.recipe.network, &mut state).map_err(|e| e.to_string())?;
+        let loss = loss_of(module, &crop, stage, &candidates, &mut state).map_err(|e| e.to_string())?;
         let value = loss.to_scalar::<f32>().map_err(|e| e.to_string())?;
         let gradient = self.parameters.gradient(&loss).map_err(|e| e.to_string())?;
         Ok(Learned { loss: f64::from(value), gradient, observed: state.observed().to_vec() })
@@ -445,7 +444,7 @@ impl Run {
 /// Angles between talkers and the best peaks, as many as there are talkers, matched greedily by the closest pair.
 fn errors_deg(network: &Network, crop: &Crop, grid: &Grid, finder: &PeakFinder) -> Result<Vec<f64>, String> {
     let array = network.encode_array(&crop.array, SPEED_OF_SOUND_M_S).map_err(|e| e.to_string())?;
-    let encoded = network.encode_grid(grid, Reading::Live).map_err(|e| e.to_string())?;
+    let encoded = network.encode_grid(grid).map_err(|e| e.to_string())?;
     let mut state = network.start().map_err(|e| e.to_string())?;
     let mut logits = Vec::new();
     network.logits(&array, &encoded, &crop.spectra(), &mut state, &mut logits).map_err(|e| e.to_string())?;
@@ -594,7 +593,7 @@ mod tests {
                 let crop = source.crop(11, &stage).unwrap();
                 let module = parameters.module().unwrap();
                 let asked = candidates(&crop, &stage, &mut stream(1, 1)).unwrap();
-                loss_of(&module, &crop, &stage, &asked, &recipe.network, &mut module.start_training()).unwrap()
+                loss_of(&module, &crop, &stage, &asked, &mut module.start_training()).unwrap()
             };
             let values = parameters.values().unwrap();
             let gradient = parameters.gradient(&loss_at(&values)).unwrap();
