@@ -85,9 +85,9 @@ pub struct LocalizerSettings {
     pub band: Band,
 }
 
-/// [`LocalizerSettings::chunk_frames`] for sound that is looked at as it comes. At ease: two frames are 16 ms later than one, and spare
-/// memory and caches half of the way through tables that grow with the array. Hard pressed: for the least work.
-pub const LIVE_CHUNK_FRAMES: [usize; 2] = [2, 4];
+/// [`LocalizerSettings::chunk_frames`] for sound that is looked at as it comes. At ease: each frame at once, as two would be 16 ms later and
+/// spare little. Hard pressed: for the least work.
+pub const LIVE_CHUNK_FRAMES: [usize; 2] = [1, 4];
 
 impl LocalizerSettings {
     /// AGG-RL at 343 m/s, every frame by itself, a gate at −60 dBFS.

@@ -511,13 +511,13 @@ mod tests {
 
     #[test]
     fn chunks_grow_under_load_and_shrink_when_it_is_gone() {
-        let mut frames = 2;
+        let mut frames = 1;
         let course = [0.1, 0.5, 0.7, 0.5, 0.35, 0.2, 0.5].map(|load| {
             frames = chunk_frames(frames, load, false);
             frames
         });
-        assert_eq!(course, [2, 2, 4, 4, 4, 2, 2]);
-        assert_eq!(chunk_frames(2, 0.0, true), 4);
+        assert_eq!(course, [1, 1, 4, 4, 4, 1, 1]);
+        assert_eq!(chunk_frames(1, 0.0, true), 4);
     }
 
     #[test]
