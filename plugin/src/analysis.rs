@@ -24,8 +24,8 @@ const IDLE_PUBLISH_EVERY: Duration = Duration::from_millis(250);
 const STALE_AFTER: Duration = Duration::from_millis(300);
 /// In real time the analysis may lag by this much, in seconds, beside what the host's own blocks bring, before audio is skipped.
 const MAX_LAG_S: f64 = 0.25;
-/// Audio that is kept when the rest of a backlog is skipped, in seconds: enough for a window.
-const KEPT_S: f64 = 0.05;
+/// Audio that is kept when the rest of a backlog is skipped, in seconds: enough for a window and for what the network looks ahead.
+const KEPT_S: f64 = 0.08;
 /// Share of one core from which, and below which, the analysis counts as hard pressed, and as at ease again.
 const PRESSED: [f32; 2] = [0.6, 0.3];
 
