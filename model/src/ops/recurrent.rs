@@ -200,3 +200,36 @@ impl CustomOp3 for Gru {
         Ok((Some(new_like(to_input, (r, t, h3))?), Some(new_like(to_weight, (h3, h))?), Some(new_like(to_bias, h3)?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+    #[test]
+    fn units_side_by_side_are_what_they_are_one_by_one() {
+        let mut rng = SmallRng::seed_from_u64(7);
+        let mut random = |n: usize| (0..n).map(|_| rng.random_range(-2.0..2.0)).collect::<Vec<f32>>();
+        // Two whole vectors, and three units that are left.
+        let h = 2 * LANES + 3;
+        let (input, recurrent, before, slopes, onward) =
+            (random(3 * h), random(3 * h), random(h), random(h), random(h));
+        let (mut gates, mut state) = (input.clone(), before.clone());
+        advance(&mut gates, &recurrent, &mut state);
+        let (mut one_gates, mut one_state) = (input, before.clone());
+        advance_by::<1>(&mut one_gates, &recurrent, &mut one_state, [0, h]);
+        let [(mut to_gates, mut to_recurrent, mut back), (mut one_to, mut one_also, mut one_back)] =
+            [(); 2].map(|()| (vec![f32::NAN; 3 * h], vec![f32::NAN; 3 * h], onward.clone()));
+        retreat((&gates, &recurrent, &before), &slopes, &mut back, [&mut to_gates, &mut to_recurrent]);
+        let (was, to) = ((&gates[..], &recurrent[..], &before[..]), [&mut one_to[..], &mut one_also[..]]);
+        retreat_by::<1>(was, &slopes, &mut one_back, to, [0, h]);
+        for (ours, theirs) in
+            [(gates, one_gates), (state, one_state), (to_gates, one_to), (to_recurrent, one_also), (back, one_back)]
+        {
+            for (a, b) in ours.iter().zip(&theirs) {
+                assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
+            assert!(ours.iter().any(|x| x.abs() > 0.1));
+        }
+    }
+}

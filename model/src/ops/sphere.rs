@@ -18,7 +18,7 @@ pub(crate) struct BlockSphere {
     pub(crate) even: Option<usize>,
 }
 
-/// `len` values of a buffer, zeros at first.
+/// The first `len` values of a buffer that only grows, whatever they are.
 fn at_least(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
