@@ -16,8 +16,9 @@ use crate::results::{Results, cannot_write};
 use crate::shared::Shared;
 use crate::worker::Bus;
 
-/// Snapshots follow each other no faster than this: about 60 a second.
-const PUBLISH_EVERY: Duration = Duration::from_micros(16_600);
+/// Snapshots follow each other no faster than this. In step with the sound they come with the network's frames, every 16 ms: a longer
+/// pause would keep a frame back until the next; this one is for an analysis that catches up.
+const PUBLISH_EVERY: Duration = Duration::from_millis(5);
 /// Without new frames, or with nobody watching, snapshots are this far apart.
 const IDLE_PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Without frames for this long the analysis counts as inactive.

@@ -26,6 +26,14 @@ pub(crate) use votes::{Votes, with_exponents};
 
 const LAYER_NORM_EPS: f32 = 1e-5;
 
+/// The first `len` values of a working buffer that only grows, whatever they are.
+pub(crate) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
 /// Matrix product of two rank-2 tensors of singles.
 pub fn matmul(lhs: &Tensor, rhs: &Tensor) -> Result<Tensor> {
     lhs.apply_op2(rhs, MatMul)

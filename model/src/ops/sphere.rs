@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Result;
 
-use super::product;
+use super::{grown, product};
 
 /// Spherical harmonics on the quadrature.
 #[derive(Clone, Debug)]
@@ -16,14 +16,6 @@ pub(crate) struct BlockSphere {
     /// Where half a turn takes each direction i onto direction Q − 1 − i: how many harmonics, the first ones, stay as they are under it.
     /// All others change their sign, and sums and differences of opposite directions halve the work.
     pub(crate) even: Option<usize>,
-}
-
-/// The first `len` values of a buffer that only grows, whatever they are.
-fn at_least(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }
 
 impl BlockSphere {
@@ -43,7 +35,7 @@ impl BlockSphere {
             return product(out, n, false, [s, x.len() / n.max(1), n], (y, [1, s]), (x, [n, 1]));
         };
         let half = q / 2;
-        let (sums, differences) = at_least(buffer, q * n).split_at_mut(half * n);
+        let (sums, differences) = grown(buffer, q * n).split_at_mut(half * n);
         let opposite = x.chunks_exact(n).zip(x.chunks_exact(n).rev());
         let to = sums.chunks_exact_mut(n).zip(differences.chunks_exact_mut(n));
         for ((a, b), (sum, difference)) in opposite.zip(to) {
@@ -73,7 +65,7 @@ impl BlockSphere {
             return product(out, n, keep, [out.len() / n.max(1), s, n], (y, [s, 1]), (spectrum, [n, 1]));
         };
         let half = q / 2;
-        let (of_even, of_odd) = at_least(buffer, q * n).split_at_mut(half * n);
+        let (of_even, of_odd) = grown(buffer, q * n).split_at_mut(half * n);
         product(of_even, n, false, [half, even, n], (y, [s, 1]), (spectrum, [n, 1]))?;
         product(of_odd, n, false, [half, s - even, n], (&y[even..], [s, 1]), (&spectrum[even * n..], [n, 1]))?;
         let (near, far) = out.split_at_mut(half * n);

@@ -10,6 +10,7 @@ use super::kernels::{
 use super::{Block, PANEL, Stream, Streaming, StreamingArray, StreamingGrid};
 use crate::evidence::{FRAME_FEATURES, Response};
 use crate::network::Spectra;
+use crate::ops::grown;
 
 /// Frames that are computed together: more would not stay in the caches.
 const FRAMES: usize = 4;
@@ -59,14 +60,6 @@ pub(super) struct Scratch {
     pub(super) point: Vec<f32>,
     /// `[T][D, in whole panels]`.
     pub(super) logits: Vec<f32>,
-}
-
-/// A slice of `len` values of a buffer that only grows.
-pub(super) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }
 
 impl Streaming {

@@ -5,9 +5,10 @@ use spherescope_dsp::levels::AXES;
 
 use super::super::votes::{ByLevel, Follow, compress, exponents_of, follow};
 use super::Stream;
-use super::forward::{Chunk, Scratch, grown};
+use super::forward::{Chunk, Scratch};
 use super::kernels::{Elements, Rows, Target, elu, product, vectors, vectors_mut};
 use crate::evidence::Response;
+use crate::ops::grown;
 
 impl Chunk<'_> {
     /// The steered response on the quadrature, and what the evidence wants to know of it.
