@@ -506,6 +506,7 @@ fn other(engine: Engine) -> Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outgoing::OscChoice;
     use crate::params::SpherescopeParams;
     use crate::worker::tests::{play, set};
     use spherescope_dsp::{Direction, block_pool};
@@ -519,6 +520,34 @@ mod tests {
         });
         assert_eq!(course, [1, 1, 4, 4, 4, 1, 1]);
         assert_eq!(chunk_frames(1, 0.0, true), 4);
+    }
+
+    #[test]
+    fn a_frame_is_published_before_the_next_one_comes() {
+        let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let shared = Shared::new(SpherescopeParams::new("a-format-tetrahedron"));
+        set(&shared, "engine", "SRP-PHAT");
+        set(&shared, "grid_size", "256");
+        let target = receiver.local_addr().unwrap().to_string();
+        shared.params.session.outgoing().choose_osc(OscChoice { target, on: true });
+        let bus = Bus { channels: 4, sample_rate_hz: 48_000.0, max_host_frames: 256, offline: false };
+        let (mut writer, mut reader) = block_pool(4, 256, 64);
+        let mut analysis = Analysis::new(shared.clone(), bus, None);
+        // However slow the machine is: once is enough, and a pause of a hop or more between snapshots never lets it be.
+        let (mut sequence, mut published) = (0, Instant::now());
+        let mut closest = Duration::MAX;
+        for _ in 0..200 {
+            play(&mut writer, &shared, Direction::LEFT, 0.016);
+            while analysis.step(&mut reader) {}
+            let now = shared.snapshot.load().sequence;
+            if now > sequence {
+                closest = closest.min(published.elapsed());
+                (sequence, published) = (now, Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(6));
+        }
+        let hop = Duration::from_secs_f64(analysis.localizer.as_ref().unwrap().hop_s());
+        assert!(closest < hop, "snapshots were never closer than {closest:?}");
     }
 
     #[test]
