@@ -5,7 +5,10 @@
 //! each frame, recurrent units over time on what all channels share), and a mapping to one representation of G numbers for each of O
 //! outputs. Gridnet turns a direction's sines and cosines into another. Activations are `[c, T, M]`.
 
-use candle_core::{D, Device, IndexOp, Result, Tensor};
+mod layers;
+mod parameters;
+
+use candle_core::{D, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use spherescope_dsp::nudft::Complex32;
 use spherescope_dsp::{Direction, MicArray};
@@ -13,8 +16,11 @@ use spherescope_dsp::{Direction, MicArray};
 use crate::config::{PaperConfig, Phase, RelativeEncoding};
 use crate::layers::{Gru, LayerNorm, Linear};
 use crate::network::Spectra;
-use crate::ops::{attention, batch_norm, elu, feature_moments, with_slopes};
-use crate::parameter::{Begin, Parameter};
+use crate::ops::{attention, elu, with_slopes};
+use layers::{BatchNorm, Conv, DepthwiseConv, aggregate, recur};
+
+pub use layers::PaperState;
+pub use parameters::parameters;
 
 /// Weight α of the position encoding.
 const ENCODING_GAIN: f64 = 7.0;
@@ -24,7 +30,6 @@ const ENCODING_FREQUENCY: f64 = 4.0;
 const GEOMETRY: usize = 8;
 /// Hidden features of the geometry's scale and shift.
 const FILM_HIDDEN: usize = 64;
-const BATCH_NORM_EPS: f64 = 1e-5;
 /// Dilations of the mapping's blocks, one block for each output.
 fn mapping_dilation(output: usize) -> usize {
     1 << output.min(8)
@@ -49,15 +54,6 @@ impl PaperArray {
     pub fn capsules(&self) -> usize {
         self.capsules
     }
-}
-
-/// What a stream carries from chunk to chunk: the pasts of the causal convolutions and the recurrent states, in the order of use.
-#[derive(Clone, Debug, Default)]
-pub struct PaperState {
-    pasts: Vec<Tensor>,
-    hidden: Vec<Vec<f32>>,
-    /// In training, batch norms use the statistics of their own input and leave them here, means and variances in the order of use.
-    pub observed: Option<Vec<f32>>,
 }
 
 /// The network's weights.
@@ -88,95 +84,6 @@ enum Grids {
 }
 
 #[derive(Debug)]
-struct BatchNorm {
-    weight: Tensor,
-    bias: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-}
-
-impl BatchNorm {
-    fn load(features: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        let get = |name: &str| vb.get(features, name);
-        Ok(Self {
-            weight: get("weight")?,
-            bias: get("bias")?,
-            mean: get("running_mean")?,
-            variance: get("running_variance")?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor, state: &mut PaperState) -> Result<Tensor> {
-        if let Some(observed) = &mut state.observed {
-            let (mean, variance) = feature_moments(x)?;
-            observed.extend(mean);
-            observed.extend(variance);
-            return batch_norm(x, &self.weight, &self.bias);
-        }
-        let scale = (&self.weight / (&self.variance + BATCH_NORM_EPS)?.sqrt()?)?;
-        let shift = (&self.bias - (&self.mean * &scale)?)?;
-        x.broadcast_mul(&scale)?.broadcast_add(&shift)
-    }
-}
-
-/// Puts what came before in front of `x` `[c, T, F]`: `frames` frames of past, zeros at a stream's start or when the array changed.
-/// `slot` counts the places of use.
-fn with_past(x: &Tensor, frames: usize, slot: &mut usize, state: &mut PaperState) -> Result<Tensor> {
-    let (c, t, f) = x.dims3()?;
-    let fits = |p: &&Tensor| p.dims() == [c, frames, f];
-    let past = match state.pasts.get(*slot).filter(fits) {
-        Some(past) => past.clone(),
-        None => Tensor::zeros((c, frames, f), x.dtype(), x.device())?,
-    };
-    let whole = Tensor::cat(&[&past, x], 1)?;
-    let newest = whole.narrow(1, t, frames)?.detach().contiguous()?;
-    if *slot < state.pasts.len() {
-        state.pasts[*slot] = newest;
-    } else {
-        state.pasts.push(newest);
-    }
-    *slot += 1;
-    Ok(whole)
-}
-
-/// Causal convolution of three frames over all features.
-#[derive(Debug)]
-struct Conv {
-    linear: Linear,
-}
-
-impl Conv {
-    fn forward(&self, x: &Tensor, slot: &mut usize, state: &mut PaperState) -> Result<Tensor> {
-        let t = x.dim(1)?;
-        let whole = with_past(x, 2, slot, state)?;
-        let taps = [whole.narrow(1, 0, t)?, whole.narrow(1, 1, t)?, whole.narrow(1, 2, t)?];
-        self.linear.forward(&Tensor::cat(&taps, D::Minus1)?)
-    }
-}
-
-/// Causal convolution of three frames, each feature for itself.
-#[derive(Debug)]
-struct DepthwiseConv {
-    /// `[3, F]`.
-    weight: Tensor,
-    bias: Tensor,
-    dilation: usize,
-}
-
-impl DepthwiseConv {
-    fn load(features: usize, dilation: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { weight: vb.get((3, features), "weight")?, bias: vb.get(features, "bias")?, dilation })
-    }
-
-    fn forward(&self, x: &Tensor, slot: &mut usize, state: &mut PaperState) -> Result<Tensor> {
-        let t = x.dim(1)?;
-        let whole = with_past(x, 2 * self.dilation, slot, state)?;
-        let tap = |i: usize| whole.narrow(1, i * self.dilation, t)?.broadcast_mul(&self.weight.i(i)?);
-        ((tap(0)? + tap(1)?)? + tap(2)?)?.broadcast_add(&self.bias)
-    }
-}
-
-#[derive(Debug)]
 struct ExtractorBlock {
     point: Linear,
     point_norm: BatchNorm,
@@ -197,17 +104,6 @@ struct DualPath {
     time_norm: LayerNorm,
 }
 
-/// Recurrent units over `x` `[T, in]` → `[T, H]`; `slot` counts the places of use.
-fn recur(units: &Gru, x: &Tensor, slot: &mut usize, state: &mut PaperState) -> Result<Tensor> {
-    if state.hidden.len() <= *slot {
-        state.hidden.push(vec![0.0; units.hidden()?]);
-    }
-    let states = units.states(&x.unsqueeze(0)?, &state.hidden[*slot])?.squeeze(0)?;
-    state.hidden[*slot] = states.i(states.dim(0)? - 1)?.to_vec1::<f32>()?;
-    *slot += 1;
-    Ok(states)
-}
-
 #[derive(Debug)]
 struct MappingBlock {
     point: Linear,
@@ -221,18 +117,6 @@ struct MappingBlock {
 struct Gridnet {
     layers: Vec<(Linear, LayerNorm)>,
     out: Linear,
-}
-
-/// Σ over channels and the deviation over channels of x · softmax over channels: `[c, T, M]` → `[T, 2M]`.
-fn aggregate(x: &Tensor) -> Result<Tensor> {
-    let c = x.dim(0)?;
-    let raised = x.broadcast_sub(&x.max_keepdim(0)?.detach())?.exp()?;
-    let o = (x * raised.broadcast_div(&raised.sum_keepdim(0)?)?)?;
-    let sum = o.sum(0)?;
-    let centred = o.broadcast_sub(&o.mean_keepdim(0)?)?;
-    // One channel has no deviation: the floor keeps its gradient finite.
-    let deviation = ((centred.sqr()?.sum(0)? / (c.max(2) - 1) as f64)? + 1e-8)?.sqrt()?;
-    Tensor::cat(&[sum, deviation], D::Minus1)
 }
 
 impl Paper {
@@ -538,80 +422,4 @@ fn position_encoding(kind: RelativeEncoding, m: usize, azimuth: f64, polar: f64,
         (ENCODING_GAIN * r * if part.is_multiple_of(2) { phase.cos() } else { phase.sin() }) as f32
     };
     (0..4).flat_map(|part| (0..quarter).map(move |i| (part, i))).map(|(part, i)| of(part, i)).collect()
-}
-
-/// Every parameter of the paper's network and how it begins. `range_hz` is the range of the bins.
-pub fn parameters(config: &PaperConfig) -> Vec<Parameter> {
-    let PaperConfig { bins: k, channels: m, latent: g, outputs, .. } = *config;
-    let mut all: Vec<Parameter> = Vec::new();
-    let linear = |all: &mut Vec<Parameter>, name: &str, inputs: usize, out: usize| {
-        let bound = 1.0 / (inputs.max(1) as f32).sqrt();
-        all.push(Parameter::new(format!("{name}.weight"), &[out, inputs], Begin::Uniform(bound)));
-        all.push(Parameter::new(format!("{name}.bias"), &[out], Begin::Uniform(bound)));
-    };
-    let norm = |all: &mut Vec<Parameter>, name: &str, n: usize| {
-        all.push(Parameter::new(format!("{name}.weight"), &[n], Begin::Constant(1.0)));
-        all.push(Parameter::new(format!("{name}.bias"), &[n], Begin::Constant(0.0)));
-    };
-    let batch_norm = |all: &mut Vec<Parameter>, name: &str, n: usize| {
-        norm(all, name, n);
-        all.push(Parameter::new(format!("{name}.running_mean"), &[n], Begin::Constant(0.0)));
-        all.push(Parameter::new(format!("{name}.running_variance"), &[n], Begin::Constant(1.0)));
-    };
-    let depthwise = |all: &mut Vec<Parameter>, name: &str, n: usize| {
-        let bound = 1.0 / 3f32.sqrt();
-        all.push(Parameter::new(format!("{name}.weight"), &[3, n], Begin::Uniform(bound)));
-        all.push(Parameter::new(format!("{name}.bias"), &[n], Begin::Uniform(bound)));
-    };
-    batch_norm(&mut all, "input_norm", 2 * k);
-    linear(&mut all, "first", 3 * (2 * k + GEOMETRY), m);
-    batch_norm(&mut all, "first_norm", m);
-    if config.film {
-        linear(&mut all, "film.0", 4, FILM_HIDDEN);
-        linear(&mut all, "film.1", FILM_HIDDEN, 2 * m);
-    }
-    for i in 0..config.extractor {
-        linear(&mut all, &format!("extractor.{i}.point"), m, m);
-        batch_norm(&mut all, &format!("extractor.{i}.point_norm"), m);
-        depthwise(&mut all, &format!("extractor.{i}.depth"), m);
-        batch_norm(&mut all, &format!("extractor.{i}.depth_norm"), m);
-    }
-    for i in 0..config.dual_paths {
-        for name in ["queries", "keys", "values", "joined"] {
-            linear(&mut all, &format!("dual_paths.{i}.{name}"), m, m);
-        }
-        norm(&mut all, &format!("dual_paths.{i}.channel_norm"), m);
-        for (layer, inputs) in [(0, 2 * m), (1, m)] {
-            let bound = Begin::Uniform(1.0 / (m.max(1) as f32).sqrt());
-            let name = |part: &str| format!("dual_paths.{i}.gru.{layer}.{part}");
-            all.push(Parameter::new(name("weight_ih"), &[3 * m, inputs], bound.clone()));
-            all.push(Parameter::new(name("weight_hh"), &[3 * m, m], bound.clone()));
-            all.push(Parameter::new(name("bias_ih"), &[3 * m], bound.clone()));
-            all.push(Parameter::new(name("bias_hh"), &[3 * m], bound));
-        }
-        linear(&mut all, &format!("dual_paths.{i}.out"), m, m);
-        norm(&mut all, &format!("dual_paths.{i}.time_norm"), m);
-    }
-    for o in 0..outputs {
-        linear(&mut all, &format!("mapping.{o}.point"), 2 * m, 2 * m);
-        norm(&mut all, &format!("mapping.{o}.point_norm"), 2 * m);
-        depthwise(&mut all, &format!("mapping.{o}.depth"), 2 * m);
-        norm(&mut all, &format!("mapping.{o}.depth_norm"), 2 * m);
-        linear(&mut all, &format!("mapping.{o}.out"), 2 * m, g);
-    }
-    for o in 0..outputs {
-        if config.fixed_grid > 0 {
-            all.push(Parameter::new(format!("fixed_grid.{o}"), &[config.fixed_grid, g], Begin::Normal(0.5)));
-            continue;
-        }
-        for i in 0..3 {
-            linear(&mut all, &format!("gridnet.{o}.layers.{i}.linear"), if i == 0 { 4 } else { g }, g);
-            norm(&mut all, &format!("gridnet.{o}.layers.{i}.norm"), g);
-        }
-        linear(&mut all, &format!("gridnet.{o}.out"), g, g);
-    }
-    all.push(Parameter::new("score.bias", &[outputs], Begin::Constant(-3.0)));
-    let bins = config.bin_map.frequencies_hz(k, config.range_hz);
-    all.push(Parameter::new("frequencies_hz", &[k], Begin::Values(bins)));
-    all
 }

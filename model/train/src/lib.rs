@@ -45,6 +45,7 @@ pub mod dry;
 pub mod evaluate;
 pub mod measured;
 mod moving;
+mod parallel;
 mod path;
 mod random;
 mod random_array;

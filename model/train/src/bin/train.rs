@@ -14,14 +14,15 @@ use spherescope_model::Network;
 use spherescope_train::ablations;
 use spherescope_train::dry::load_dry_folder;
 use spherescope_train::evaluate::calibrate::calibrate;
+use spherescope_train::evaluate::progress::{Progress, measure};
 use spherescope_train::evaluate::{Failure, report};
 use spherescope_train::sets::Sources;
 use spherescope_train::sources;
 use spherescope_train::talkers::talkers;
 use spherescope_train::training::{Recipe, Run};
 
-/// Crops on which progress is measured.
-const PROGRESS_CROPS: usize = 48;
+/// Scenes on which progress is measured.
+const PROGRESS_SCENES: usize = 24;
 /// Scenes of each kind on which scores are calibrated.
 const CALIBRATION_SCENES: usize = 24;
 
@@ -156,7 +157,8 @@ fn run(options: &Options) -> Result<(), Failure> {
     let signals = signals(&options.sources)?;
     if let Some(path) = &options.calibrate {
         weights("--calibrate", path)?;
-        return calibrate_file(path, &signals, options.threads).map_err(Failure::Run);
+        let sources = Sources { name: "training".into(), signals };
+        return calibrate_file(path, &sources, options.threads).map_err(Failure::Run);
     }
     if let Some(budget) = options.ablations {
         let judges = match &options.judges {
@@ -189,18 +191,17 @@ fn weights(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Calibrates a file of weights in place.
-fn calibrate_file(path: &Path, signals: &[Vec<f32>], threads: usize) -> Result<(), String> {
+fn calibrate_file(path: &Path, sources: &Sources, threads: usize) -> Result<(), String> {
     let fail = |e: String| format!("{}: {e}", path.display());
     let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-    let sources = Sources { name: "training".into(), signals: signals.to_vec() };
-    let (bytes, found, peaks) = calibrate(&bytes, &sources, CALIBRATION_SCENES, threads).map_err(fail)?;
+    let (bytes, found, peaks) = calibrate(&bytes, sources, CALIBRATION_SCENES, threads).map_err(fail)?;
     report::replace(path, &bytes)?;
     println!("{}: gain {:.3}, offset {:.3}, from {peaks} peaks", path.display(), found.gain, found.offset);
     Ok(())
 }
 
 fn train(options: &Options, signals: Vec<Vec<f32>>, start: Option<&[u8]>) -> Result<(), String> {
-    let dry = signals.clone();
+    let sources = Sources { name: "training".into(), signals: signals.clone() };
     let mut run =
         Run::open(&options.out, options.recipe.clone(), signals, start, options.threads).map_err(|e| e.to_string())?;
     if let Some(command) = &options.learner {
@@ -230,13 +231,13 @@ fn train(options: &Options, signals: Vec<Vec<f32>>, start: Option<&[u8]>) -> Res
         let _ = std::io::stdout().flush();
         if saved.elapsed().as_secs_f64() > 60.0 * options.checkpoint_minutes {
             saved = Instant::now();
-            checkpoint(&run, loss)?;
+            checkpoint(&run, &sources, loss, options.threads)?;
         }
     }
-    checkpoint(&run, smooth.unwrap_or(f64::NAN))?;
+    checkpoint(&run, &sources, smooth.unwrap_or(f64::NAN), options.threads)?;
     let done = run.steps_done() == total;
     if done {
-        calibrate_file(&run.weights_path(), &dry, options.threads)?;
+        calibrate_file(&run.weights_path(), &sources, options.threads)?;
     }
     println!(
         "{} {}",
@@ -246,9 +247,15 @@ fn train(options: &Options, signals: Vec<Vec<f32>>, start: Option<&[u8]>) -> Res
     Ok(())
 }
 
-fn checkpoint(run: &Run, loss: f64) -> Result<(), String> {
+fn checkpoint(run: &Run, sources: &Sources, loss: f64, threads: usize) -> Result<(), String> {
     run.save().map_err(|e| e.to_string())?;
-    let progress = run.measure(PROGRESS_CROPS).map_err(|e| e.to_string())?;
+    let network = run.network().map_err(|e| e.to_string())?;
+    let errors = measure(network, sources, PROGRESS_SCENES, threads)?;
+    let (Some(mean_deg), Some(within_10_deg)) = (errors.mean_deg(), errors.accurate()) else {
+        return Err("progress: expected scenes in which somebody speaks, found none".into());
+    };
+    let progress = Progress { steps: run.steps_done(), mean_deg, within_10_deg, seconds: run.seconds() };
+    run.record_progress(&progress).map_err(|e| e.to_string())?;
     println!(
         "\nstep {}: loss {loss:.4}, angle {:.2}°, within 10° {:.1} %, {:.0} min",
         progress.steps,

@@ -13,6 +13,7 @@ pub mod listen;
 pub mod options;
 pub mod picture;
 pub mod product;
+pub mod progress;
 pub mod protocol;
 pub mod report;
 pub mod rivals;
@@ -29,11 +30,12 @@ use spherescope_model::{Engine, Network};
 
 use crate::measured;
 use crate::sets::{Set, Sources};
-use crate::training::{Progress, Recipe};
+use crate::training::Recipe;
 use judged::{AT_DEG, Outcome};
 use listen::{NamedNetwork, Sphere};
 use options::{Options, Part};
 use picture::LearningRun;
+use progress::Progress;
 use protocol::median;
 use report::{head, row};
 use run::Bench;
@@ -328,8 +330,7 @@ fn pictures(
         picture::learning(&folder.join("learning.png"), &runs)?;
         text += &link(
             "learning.png",
-            "Mean error on crops that are never learned from, over the minutes of training, with the length of the crops: long ones \
-             are easier, wider scenes harder",
+            "Mean error on what is never learned from, over the minutes of training, with the length of the crops that are",
         );
     }
     picture::maps(&folder.join("maps.png"), bench, sources)?;

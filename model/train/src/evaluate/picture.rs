@@ -9,10 +9,10 @@ use super::calibration::Calibration;
 use super::canvas::{Anchor, Canvas, Colour};
 use super::judged::{Outcome, errors};
 use super::listen::{self, Recording, Sphere};
+use super::progress::Progress;
 use super::protocol::sounding;
 use super::run::Bench;
 use crate::sets::{Facts, Set, Sources};
-use crate::training::Progress;
 
 const PAPER: Colour = [255, 255, 255];
 const INK: Colour = [30, 34, 42];

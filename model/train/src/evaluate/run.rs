@@ -1,13 +1,12 @@
 //! Runs the parts: scenes in parallel, results in the order of the scenes whatever the threads do.
 
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use spherescope_model::Engine;
 
 use super::judged::{Judged, Outcome, judge};
 use super::listen::{self, NamedNetwork, Recording, Sphere};
+use crate::parallel::in_order;
 use crate::sets::{Set, Sources};
 
 /// What all parts share.
@@ -77,41 +76,12 @@ impl Bench {
         count: usize,
         work: impl Fn(usize) -> Result<T, String> + Sync,
     ) -> Result<Vec<T>, String> {
-        let next = AtomicUsize::new(0);
-        let done = AtomicUsize::new(0);
-        let results: Vec<Mutex<Option<Result<T, String>>>> = (0..count).map(|_| Mutex::new(None)).collect();
         let start = std::time::Instant::now();
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.min(count).max(1) {
-                scope.spawn(|| {
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(slot) = results.get(index) else { break };
-                        let result = work(index);
-                        let failed = result.is_err();
-                        if let Ok(mut slot) = slot.lock() {
-                            *slot = Some(result);
-                        }
-                        if failed {
-                            next.store(count, Ordering::Relaxed);
-                        }
-                        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                        if done * 10 / count != (done - 1) * 10 / count {
-                            eprintln!("{name}: {done} of {count}, {:.0} s", start.elapsed().as_secs_f64());
-                        }
-                    }
-                });
+        let told = |done: usize| {
+            if done * 10 / count != (done - 1) * 10 / count {
+                eprintln!("{name}: {done} of {count}, {:.0} s", start.elapsed().as_secs_f64());
             }
-        });
-        let mut all = Vec::with_capacity(count);
-        for (index, slot) in results.into_iter().enumerate() {
-            match slot.into_inner() {
-                Ok(Some(Ok(result))) => all.push(result),
-                Ok(Some(Err(error))) => return Err(format!("{name}, scene {index}: {error}")),
-                // Not reached because a later one failed first.
-                _ => {}
-            }
-        }
-        if all.len() == count { Ok(all) } else { Err(format!("{name}: expected {count} results, found {}", all.len())) }
+        };
+        in_order(self.threads, count, work, told).map_err(|(index, e)| format!("{name}, scene {index}: {e}"))
     }
 }

@@ -24,4 +24,4 @@ pub use loss::{contrast, weighted_cross_entropy};
 pub use muon::Matrix;
 pub use parameters::{Parameters, ParametersError};
 pub use recipe::{Material, Recipe, RecipeError, Stage};
-pub use run::{Progress, Run, RunError, StepReport};
+pub use run::{Run, RunError, StepReport};

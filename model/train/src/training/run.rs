@@ -3,14 +3,12 @@
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use spherescope_dsp::{Direction, Grid, PeakFinder, PeakOptions};
+use spherescope_dsp::Direction;
+use spherescope_model::Network;
 use spherescope_model::augeonet::AuGeonet;
-use spherescope_model::{Network, SPEED_OF_SOUND_M_S};
 
 use super::adam::{Adam, AdamSettings, Others};
 use super::checkpoint::Checkpoint;
@@ -20,6 +18,8 @@ use super::learner::Learner;
 use super::objective::{candidates, loss_of};
 use super::parameters::{Parameters, ParametersError};
 use super::recipe::{Recipe, Stage};
+use crate::evaluate::progress::Progress;
+use crate::parallel::in_order;
 use crate::vector::stream;
 
 /// Weight of the past in the running mean of the weights, at most; younger means forget faster.
@@ -28,11 +28,8 @@ const WEIGHT_DECAY: f64 = 0.01;
 const CLIP: f64 = 1.0;
 /// Share of a step's statistics in the running ones of batch norms.
 const MOMENTS_SHARE: f32 = 0.05;
-/// Seeds of crops to learn from lie below this number, those of crops to look at between it and twice as much. Evaluation's own sets
-/// lie above both.
+/// Seeds of crops lie below this number, those of evaluation's sets far above.
 const SEEDS: u64 = 1 << 47;
-/// Directions of the grid on which progress is measured.
-const PROGRESS_GRID: usize = 1024;
 
 /// Why a run stops.
 #[derive(Debug)]
@@ -74,19 +71,6 @@ pub struct StepReport {
     pub gradient: f64,
     /// Learning rate.
     pub rate: f64,
-}
-
-/// How far the averaged weights are, on crops that are never learned from.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Steps done.
-    pub steps: u64,
-    /// Mean angle between talkers and peaks in degrees, the number of talkers given.
-    pub mean_deg: f64,
-    /// Share of talkers found within 10°, 0 … 1.
-    pub within_10_deg: f64,
-    /// Seconds since the start, all sittings together.
-    pub seconds: f64,
 }
 
 /// A training run.
@@ -244,26 +228,7 @@ impl Run {
         count: usize,
         work: impl Fn(usize) -> Result<T, String> + Sync,
     ) -> Result<Vec<T>, RunError> {
-        let next = AtomicUsize::new(0);
-        let slots: Vec<Mutex<Option<Result<T, String>>>> = (0..count).map(|_| Mutex::new(None)).collect();
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.min(count) {
-                scope.spawn(|| {
-                    loop {
-                        let item = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(slot) = slots.get(item) else { break };
-                        let result = work(item);
-                        if let Ok(mut slot) = slot.lock() {
-                            *slot = Some(result);
-                        }
-                    }
-                });
-            }
-        });
-        let done = |slot: Mutex<Option<Result<T, String>>>| {
-            slot.into_inner().ok().flatten().unwrap_or_else(|| Err("a worker ended early".into()))
-        };
-        slots.into_iter().map(|slot| done(slot).map_err(RunError::Step)).collect()
+        in_order(self.threads, count, work, |_| {}).map_err(|(_, e)| RunError::Step(e))
     }
 
     /// Mean loss, gradient and batch norms' moments of the step's crops.
@@ -333,34 +298,12 @@ impl Run {
         Ok(Learned { loss: f64::from(value), gradient, observed: state.observed().to_vec() })
     }
 
-    /// Measures the averaged weights on crops that are not learned from, of the last stage's kind.
+    /// Writes down how far the averaged weights are, measured by [`measure`](crate::evaluate::progress::measure).
     ///
     /// # Errors
-    /// [`RunError::Step`].
-    pub fn measure(&self, crops: usize) -> Result<Progress, RunError> {
-        let fail = |e: String| RunError::Step(e);
-        let Some(stage) = self.recipe.stages.last() else { return Err(fail("no stage".into())) };
-        let network = Arc::new(self.network()?);
-        // The averaged weights have averaged bins.
-        let mut source = self.source.clone();
-        source.frequencies_hz = network.frequencies_hz().to_vec();
-        source.learn_bins = false;
-        let grid = Grid::fibonacci(PROGRESS_GRID).map_err(|e| fail(e.to_string()))?;
-        let finder = PeakFinder::new(&grid);
-        let of_crops = self.on_all_threads(crops, |item| {
-            let crop = source.crop(SEEDS + item as u64, stage).map_err(|e| e.to_string())?;
-            errors_deg(&network, &crop, &grid, &finder)
-        })?;
-        let errors: Vec<f64> = of_crops.into_iter().flatten().collect();
-        let count = errors.len().max(1) as f64;
-        let progress = Progress {
-            steps: self.step,
-            mean_deg: errors.iter().sum::<f64>() / count,
-            within_10_deg: errors.iter().filter(|e| **e <= 10.0).count() as f64 / count,
-            seconds: self.seconds(),
-        };
-        self.record("progress.jsonl", &progress)?;
-        Ok(progress)
+    /// [`RunError::Io`].
+    pub fn record_progress(&self, progress: &Progress) -> Result<(), RunError> {
+        self.record("progress.jsonl", progress)
     }
 
     /// The network with the averaged weights.
@@ -441,33 +384,6 @@ impl Run {
     }
 }
 
-/// Angles between talkers and the best peaks, as many as there are talkers, matched greedily by the closest pair.
-fn errors_deg(network: &Network, crop: &Crop, grid: &Grid, finder: &PeakFinder) -> Result<Vec<f64>, String> {
-    let array = network.encode_array(&crop.array, SPEED_OF_SOUND_M_S).map_err(|e| e.to_string())?;
-    let encoded = network.encode_grid(grid).map_err(|e| e.to_string())?;
-    let mut state = network.start().map_err(|e| e.to_string())?;
-    let mut logits = Vec::new();
-    network.logits(&array, &encoded, &crop.spectra(), &mut state, &mut logits).map_err(|e| e.to_string())?;
-    let mut errors = Vec::new();
-    for (row, truth) in logits.chunks_exact(grid.len()).zip(&crop.sources) {
-        if truth.is_empty() {
-            continue;
-        }
-        let options = PeakOptions { max_peaks: truth.len(), threshold: f32::NEG_INFINITY, ..PeakOptions::default() };
-        let mut found: Vec<Direction> = finder.find_exactly(row, &options).iter().map(|p| p.direction).collect();
-        let mut wanted = truth.clone();
-        while !wanted.is_empty() && !found.is_empty() {
-            let pairs = (0..wanted.len()).flat_map(|w| (0..found.len()).map(move |f| (w, f)));
-            let angle = |(w, f): (usize, usize)| crop.ambiguity.angle_deg(&wanted[w], &found[f]);
-            let Some(best) = pairs.min_by(|a, b| angle(*a).total_cmp(&angle(*b))) else { break };
-            errors.push(angle(best));
-            wanted.swap_remove(best.0);
-            found.swap_remove(best.1);
-        }
-    }
-    Ok(errors)
-}
-
 #[cfg(test)]
 mod tests {
     use safetensors::SafeTensors;
@@ -533,7 +449,6 @@ mod tests {
         }
         let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
         assert!(mean(&losses[50..]) < 0.8 * mean(&losses[..10]), "{losses:?}");
-        assert!(run.measure(4).unwrap().mean_deg < 75.0);
     }
 
     fn paper() -> Recipe {
