@@ -30,7 +30,6 @@ use spherescope_model::{Engine, Network};
 
 use crate::measured;
 use crate::sets::{Set, Sources};
-use crate::training::Recipe;
 use judged::{AT_DEG, Outcome};
 use listen::{NamedNetwork, Sphere};
 use options::{Options, Part};
@@ -330,7 +329,8 @@ fn pictures(
         picture::learning(&folder.join("learning.png"), &runs)?;
         text += &link(
             "learning.png",
-            "Mean error on what is never learned from, over the minutes of training, with the length of the crops that are",
+            "Mean error and share beyond 10° on scenes that nothing else uses, over the minutes of training, with a stroke where a run \
+             ends",
         );
     }
     picture::maps(&folder.join("maps.png"), bench, sources)?;
@@ -355,7 +355,6 @@ fn learning_runs(file: &Path) -> Result<Vec<LearningRun>, String> {
     }
     #[derive(serde::Deserialize)]
     struct Made {
-        recipe: Recipe,
         /// None where nobody wrote it down.
         minutes: Option<f64>,
         #[serde(default)]
@@ -365,22 +364,15 @@ fn learning_runs(file: &Path) -> Result<Vec<LearningRun>, String> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("--history: {}: {e}", file.display()))?;
     if let Some("json") = file.extension().and_then(|e| e.to_str()) {
         let all: Runs = serde_json::from_str(&text).map_err(|e| format!("--history: {}: {e}", file.display()))?;
-        let label = |recipe: &Recipe| {
-            let crop_s = recipe.stages.last().map_or(0.0, |s| s.crop_s);
-            format!("{}: {crop_s} s", recipe.name)
-        };
-        let of = |m: Made| LearningRun {
-            label: label(&m.recipe),
-            minutes: m.minutes.unwrap_or_else(|| minutes(&m.progress)),
-            progress: m.progress,
-        };
+        let of =
+            |m: Made| LearningRun { minutes: m.minutes.unwrap_or_else(|| minutes(&m.progress)), progress: m.progress };
         return Ok(all.runs.into_iter().map(of).collect());
     }
     let read = |(i, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|e| format!("--history: {}, line {}: {e}", file.display(), i + 1))
     };
     let progress: Vec<Progress> = text.lines().enumerate().map(read).collect::<Result<_, _>>()?;
-    Ok(vec![LearningRun { label: String::new(), minutes: minutes(&progress), progress }])
+    Ok(vec![LearningRun { minutes: minutes(&progress), progress }])
 }
 
 /// Each network's reliability over all sets.

@@ -136,15 +136,13 @@ pub fn bins(path: &Path, network: &Network) -> Result<(), String> {
 /// One of the runs in which weights were made, for [`learning`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct LearningRun {
-    /// What stands over its part of the picture.
-    pub label: String,
     /// Progress, its seconds from the run's own start.
     pub progress: Vec<Progress>,
     /// How long the run took in minutes.
     pub minutes: f64,
 }
 
-/// Mean error and share beyond 10° over the time of training, one run after the other.
+/// Mean error and share beyond 10° over the time of training, one run after the other; a stroke where one ends.
 ///
 /// # Errors
 /// A sentence that names the file.
@@ -159,28 +157,20 @@ pub fn learning(path: &Path, runs: &[LearningRun]) -> Result<(), String> {
     let beyond = |p: &Progress| 100.0 * (1.0 - p.within_10_deg);
     let top = 10.0 * (all().map(|p| p.mean_deg.max(beyond(p))).fold(10.0, f64::max) / 10.0).ceil();
     let ticks: Vec<f64> = (0..=(top / 10.0) as usize).map(|i| 10.0 * i as f64).collect();
-    let axes = Axes { frame: [90.0, 90.0, 960.0, 400.0], x: [0.0, last], y: [0.0, top] };
+    let axes = Axes { frame: [90.0, 60.0, 950.0, 400.0], x: [0.0, last], y: [0.0, top] };
     axes.draw(&mut canvas, "", [&time, &ticks], [" min", ""], 0);
     canvas.text([90.0, 26.0], "mean error (°) and share beyond 10° (%)", TEXT, Anchor::Left, INK);
-    let mut begin = 0.0;
-    let mut free = 0.0;
+    let (mut begin, mut points): (f64, Vec<(f64, &Progress)>) = (0.0, Vec::new());
     for run in runs {
-        let [left, right] = [begin, begin + run.minutes].map(|x| axes.at(x, top)[0]);
-        canvas.line([right, 62.0], axes.at(begin + run.minutes, 0.0), 1.0, [150, 150, 150]);
-        // A short run's name finds no room and goes without.
-        let width = canvas.text_width(&run.label, SMALL);
-        let middle = 0.5 * (left + right);
-        if width < right - left && middle - 0.5 * width > free {
-            canvas.text([middle, 72.0], &run.label, SMALL, Anchor::Middle, INK);
-            free = middle + 0.5 * width + 6.0;
-        }
-        let at = |value: &dyn Fn(&Progress) -> f64| -> Vec<(f64, f64)> {
-            run.progress.iter().map(|p| (begin + p.seconds / 60.0, value(p))).collect()
-        };
-        axes.curve(&mut canvas, &at(&|p| p.mean_deg), LINES[0]);
-        axes.curve(&mut canvas, &at(&beyond), LINES[1]);
+        points.extend(run.progress.iter().map(|p| (begin + p.seconds / 60.0, p)));
         begin += run.minutes;
+        canvas.line(axes.at(begin, top), axes.at(begin, 0.0), 1.0, [200, 200, 200]);
     }
+    let curve = |value: &dyn Fn(&Progress) -> f64| -> Vec<(f64, f64)> {
+        points.iter().map(|(minute, p)| (*minute, value(p))).collect()
+    };
+    axes.curve(&mut canvas, &curve(&|p| p.mean_deg), LINES[0]);
+    axes.curve(&mut canvas, &curve(&beyond), LINES[1]);
     legend(&mut canvas, 465.0, &["mean error".to_owned(), "share beyond 10°".to_owned()]);
     canvas.save(path)
 }
