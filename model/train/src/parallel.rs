@@ -34,17 +34,11 @@ pub(crate) fn in_order<T: Send>(
             });
         }
     });
-    // What was not begun lies among what was only where something failed, and then that failure is the answer.
-    let mut all = Vec::with_capacity(count);
-    let mut missing = None;
-    for (item, slot) in slots.into_iter().enumerate() {
-        match slot.into_inner().ok().flatten() {
-            Some(Ok(result)) => all.push(result),
-            Some(Err(error)) => return Err((item, error)),
-            None => missing = missing.or(Some(item)),
-        }
-    }
-    missing.map_or(Ok(all), |item| Err((item, "was never begun".into())))
+    // Items are begun in their order: what was never begun comes after what failed.
+    let result = |slot: Mutex<Option<Result<T, String>>>| {
+        slot.into_inner().ok().flatten().unwrap_or_else(|| Err("was never begun".into()))
+    };
+    slots.into_iter().enumerate().map(|(item, slot)| result(slot).map_err(|e| (item, e))).collect()
 }
 
 #[cfg(test)]
