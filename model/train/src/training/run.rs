@@ -449,6 +449,9 @@ mod tests {
         }
         let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
         assert!(mean(&losses[50..]) < 0.8 * mean(&losses[..10]), "{losses:?}");
+        let sources = crate::sets::Sources { name: "test".into(), signals: signals() };
+        let errors = crate::evaluate::progress::measure(run.network().unwrap(), &sources, 4, 2).unwrap();
+        assert!(errors.mean_deg().unwrap() < 75.0, "{:?}", errors.mean_deg());
     }
 
     fn paper() -> Recipe {
