@@ -87,20 +87,25 @@ pub(crate) fn installed(ctx: &Context) -> bool {
     ctx.fonts(|f| f.definitions().families.contains_key(&FontFamily::Name(SEMI_BOLD.into())))
 }
 
+/// Inter has Latin, Greek and Cyrillic; Hack stands in for the signs that it lacks, and for fixed widths.
 fn fonts(semi_bold: FontFamily) -> FontDefinitions {
-    let mut fonts = FontDefinitions::default();
-    let files: [(&str, &[u8]); 2] = [
+    const FILES: [(&str, &[u8]); 3] = [
         ("Inter", include_bytes!("../assets/fonts/Inter-Regular.ttf")),
         ("Inter semi-bold", include_bytes!("../assets/fonts/Inter-SemiBold.ttf")),
+        ("Hack", epaint_default_fonts::HACK_REGULAR),
     ];
-    for (name, bytes) in files {
+    let [regular, bold, fixed] = FILES.map(|(name, _)| name);
+    let mut fonts = FontDefinitions::empty();
+    for (name, bytes) in FILES {
         fonts.font_data.insert(name.into(), Arc::new(FontData::from_static(bytes)));
     }
-    let fallbacks = fonts.families.entry(FontFamily::Proportional).or_default();
-    let with_first = |first: &str, rest: &[String]| std::iter::once(first.into()).chain(rest.iter().cloned()).collect();
-    let bold: Vec<String> = with_first("Inter semi-bold", fallbacks);
-    *fallbacks = with_first("Inter", fallbacks);
-    fonts.families.insert(semi_bold, bold);
+    for (family, names) in [
+        (FontFamily::Proportional, [regular, fixed]),
+        (semi_bold, [bold, fixed]),
+        (FontFamily::Monospace, [fixed, regular]),
+    ] {
+        fonts.families.insert(family, names.map(Into::into).into());
+    }
     fonts
 }
 
@@ -184,6 +189,21 @@ mod tests {
         ] {
             let (a, b) = (luminance(text) + 0.05, luminance(behind) + 0.05);
             assert!(a.max(b) / a.min(b) >= 4.5, "{text:?} on {behind:?}: {}", a.max(b) / a.min(b));
+        }
+    }
+
+    #[test]
+    fn every_sign_of_the_editor_and_names_in_greek_and_cyrillic_have_a_glyph() {
+        let context = Context::default();
+        install(&context);
+        let mut output = context.run_ui(egui::RawInput::default(), |_| ());
+        output.textures_delta.clear();
+        let signs = "°…−×–∞”“÷·²±≤√→•ρπ³ Größe Étalon αβγΩ Привет";
+        for font in [regular(13.0), FontId::new(13.0, FontFamily::Name(SEMI_BOLD.into())), FontId::monospace(11.5)] {
+            for sign in signs.chars() {
+                assert!(context.fonts_mut(|f| f.has_glyph(&font, sign)), "{font:?} {sign}");
+            }
+            assert!(!context.fonts_mut(|f| f.has_glyph(&font, '\u{4e2d}')), "found what no font has");
         }
     }
 }
