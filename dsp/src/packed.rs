@@ -209,13 +209,16 @@ impl WithSimd for Fill<'_> {
     }
 }
 
-/// Two numbers from −1 to 1, the first in the upper half.
+/// Two numbers from −1 to 1, the first in the upper half. 257 + x has (x + 1) · 2¹⁵, rounded, as the lower half of its bits: a conversion
+/// to a whole number would mind overflow, and be done for one number at a time.
 #[inline(always)]
 fn pack(upper: f32, lower: f32) -> u32 {
-    let low = ((lower + 1.0) * 32_768.0 + 0.5).min(65_535.0) as u32;
+    const MOST: f32 = 1.0 - 1.0 / 32_768.0;
+    let low = (lower.min(MOST) + 257.0).to_bits() & 0xFFFF;
     // Seven bits of the lower half stay in the upper one's fraction: what they add is taken away before.
-    let high = ((upper + 1.0) * 32_768.0 - (low >> 9) as f32 / 128.0 + 0.5).clamp(0.0, 65_535.0) as u32;
-    high << 16 | low
+    let carried = (low >> 9) as i32 as f32 / 4_194_304.0;
+    let high = (upper - carried).clamp(-1.0, MOST) + 257.0;
+    high.to_bits() << 16 | low
 }
 
 /// Both numbers and [`OFFSET`].
