@@ -62,7 +62,11 @@ pub(super) fn product<S: Simd>(simd: S, out: Target<'_>, [m, k, n]: [usize; 3], 
     unsafe {
         let mut row = 0;
         if S::REGISTER_COUNT >= 32 {
-            row = tiles::<S, 8, 2>(simd, out, row, [m, k, n], a, b);
+            // 48 channels are three vectors: two and then one would leave half of the registers empty every other time.
+            row = match (n / S::F32_LANES).is_multiple_of(3) {
+                true => tiles::<S, 8, 3>(simd, out, row, [m, k, n], a, b),
+                false => tiles::<S, 8, 2>(simd, out, row, [m, k, n], a, b),
+            };
         }
         row = tiles::<S, 4, 2>(simd, out, row, [m, k, n], a, b);
         row = tiles::<S, 2, 4>(simd, out, row, [m, k, n], a, b);
