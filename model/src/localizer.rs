@@ -193,6 +193,40 @@ struct Pending {
     frames: Vec<Heard>,
     /// Frames that the engine has heard already and not told of yet: as many as it looks ahead.
     awaited: VecDeque<Heard>,
+    rest: Rest,
+}
+
+/// Digital silence that lasts, as from a transport that stands still: the engine rests, and its last spectrum stays.
+#[derive(Debug, Default)]
+struct Rest {
+    /// How many frames digital silence has lasted.
+    silent_frames: u64,
+    /// The spectrum `[D]` of the last of them that the engine has heard; empty when it has to hear one more.
+    spectrum: Vec<f32>,
+}
+
+/// How long digital silence lasts before the engine rests, in seconds: ten times the longest of the network's memories, so that nothing of
+/// what was before is left to fade.
+const REST_AFTER_S: f64 = 15.0;
+
+impl Rest {
+    /// Whether nothing new is to be heard in these frames.
+    fn covers(&self, frames: &[Heard], hop_s: f64) -> bool {
+        !self.spectrum.is_empty()
+            && self.silent_frames as f64 * hop_s >= REST_AFTER_S
+            && frames.iter().all(Heard::is_silent)
+    }
+
+    /// Takes note of frames and their spectra `[T][D]`.
+    fn follow(&mut self, frames: &[Heard], spectra: &[f32], directions: usize) {
+        for frame in frames {
+            self.silent_frames = if frame.is_silent() { self.silent_frames + 1 } else { 0 };
+        }
+        self.spectrum.clear();
+        if self.silent_frames > 0 {
+            self.spectrum.extend_from_slice(&spectra[spectra.len().saturating_sub(directions)..]);
+        }
+    }
 }
 
 /// A frame that waits for its spectrum.
@@ -202,6 +236,12 @@ struct Heard {
     /// Index of the sample after its window.
     end_frames: u64,
     level_db: f32,
+}
+
+impl Heard {
+    fn is_silent(&self) -> bool {
+        self.level_db == f32::NEG_INFINITY
+    }
 }
 
 impl Pending {
@@ -288,6 +328,7 @@ impl Localizer {
         self.front_end.set_array(&settings.array);
         self.settings = settings;
         self.pending.clear();
+        self.pending.rest.spectrum.clear();
         Ok(())
     }
 
@@ -302,6 +343,7 @@ impl Localizer {
             EngineState::SrpPhat { .. } => self.engine = EngineState::new(&self.network, &settings)?,
         }
         self.settings = settings;
+        self.pending.rest.spectrum.clear();
         Ok(())
     }
 
@@ -317,6 +359,7 @@ impl Localizer {
             // Engines take their frames in different forms.
             self.pending.clear();
             self.pending.awaited.clear();
+            self.pending.rest.spectrum.clear();
         }
         Ok(())
     }
@@ -333,6 +376,7 @@ impl Localizer {
         }
         self.settings = settings;
         self.pending.clear();
+        self.pending.rest.spectrum.clear();
         Ok(())
     }
 
@@ -351,6 +395,7 @@ impl Localizer {
         self.front_end.reset();
         self.pending.clear();
         self.pending.awaited.clear();
+        self.pending.rest = Rest::default();
         if let EngineState::AggRl { state, .. } = &mut self.engine
             && let Ok(fresh) = self.network.start()
         {
@@ -360,7 +405,8 @@ impl Localizer {
 
     /// Takes one planar block `[channels][frames]` of any length and calls `sink` for each finished frame, in order.
     ///
-    /// Results do not depend on how the audio is cut into blocks.
+    /// Results do not depend on how the audio is cut into blocks. After 15 s of digital silence on all capsules the engine rests: the last
+    /// spectrum stays, and what it remembers, until there is sound again.
     ///
     /// # Errors
     /// [`LocalizerError`] when the bus is narrower than the array or ragged (nothing is taken then), or when the network fails.
@@ -483,8 +529,16 @@ fn finish(
     spectrum: &mut Vec<f32>,
     sink: &mut dyn FnMut(&LocalizerFrame<'_>),
 ) -> Result<(), LocalizerError> {
-    let outcome = engine.run(network, pending.frames.len(), pending, spectrum);
+    let (frames, directions) = (pending.frames.len(), settings.grid.len());
+    let outcome = if pending.rest.covers(&pending.frames, network.timing().hop_s) {
+        spectrum.clear();
+        spectrum.extend(pending.rest.spectrum.iter().cycle().take(frames * directions));
+        Ok(())
+    } else {
+        engine.run(network, frames, pending, spectrum)
+    };
     if outcome.is_ok() {
+        pending.rest.follow(&pending.frames, spectrum, directions);
         pending.awaited.extend(&pending.frames);
         let ripe = pending.awaited.len().saturating_sub(engine.look_ahead(network));
         tell(settings, rate, &mut pending.awaited, spectrum, ripe, sink);

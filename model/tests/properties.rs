@@ -296,3 +296,38 @@ fn damaged_weights_are_refused_with_a_reason() {
     spoilt[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(reason(&spoilt).to_string().contains("finite numbers, found NaN"));
 }
+
+/// Counted in hops of 16 ms, so that the windows of the second sound lie alike whatever the silence before it.
+#[test]
+fn an_engine_that_rests_in_lasting_silence_goes_on_as_if_it_had_not() {
+    const HOP: usize = 256;
+    let array = presets::find("a-format-tetrahedron").unwrap().array;
+    let from = |azimuth_deg| Direction::from_degrees(azimuth_deg, 10.0).unwrap();
+    let [first, second] = [-100.0, 40.0].map(|a| plane_wave(&array, &from(a), 16_000.0, 0.4, 5));
+    let after = |engine: Engine, silent_hops: usize| {
+        let silence = vec![0.0; silent_hops * HOP];
+        let bus: Vec<_> = first.iter().zip(&second).map(|(a, b)| [&a[..], &silence, b].concat()).collect();
+        let found = spectra(&mut localizer(&array, engine, 16_000.0), &bus, &[512]);
+        found[found.len() - second[0].len() / HOP..].to_vec()
+    };
+    for engine in Engine::ALL {
+        // 13.6 s, before the rest; 15.2 and 17.6 s, soon and long after its beginning.
+        let [awake, short, long] = [850, 950, 1100].map(|hops| after(engine, hops));
+        assert_eq!(short, long, "{}: something went on in the rest", engine.id());
+        assert!(worst(&awake, &short) < 2e-3, "{}: {}", engine.id(), worst(&awake, &short));
+        assert!(best(short.last().unwrap()).angle_to_deg(&from(40.0)) < 10.0);
+    }
+}
+
+#[test]
+fn what_is_changed_in_a_rest_is_heard_in_it() {
+    let array = presets::find("a-format-tetrahedron").unwrap().array;
+    let mut localizer = localizer(&array, Engine::AggRl, 16_000.0);
+    let silence = vec![vec![0.0; 248_000]; array.channels_needed()];
+    let resting = spectra(&mut localizer, &silence, &[512]).pop().unwrap();
+    let front = Grid::from_directions(grid().directions()[..300].to_vec()).unwrap();
+    localizer.set_grid(Arc::new(front)).unwrap();
+    let found = spectra(&mut localizer, &silence, &[512]).pop().unwrap();
+    assert_eq!((resting.len(), found.len()), (1024, 300));
+    assert!(found.iter().zip(&resting).all(|(a, b)| (a - b).abs() < 1e-3));
+}
