@@ -206,7 +206,8 @@ struct Rest {
 }
 
 /// How long digital silence lasts before the engine rests, in seconds: ten times the longest of the network's memories, so that nothing of
-/// what was before is left to fade.
+/// what was before is left in them. The network's recurrent state, which never heard such a silence in training, would creep on, by some
+/// thousandths of a score a second; it stands still from then on.
 const REST_AFTER_S: f64 = 15.0;
 
 impl Rest {

@@ -26,7 +26,7 @@ pub fn run(mut args: Args) -> Outcome {
             whole = false;
         }
     }
-    for name in ["--set", "--scenes", "--first", "--threshold"] {
+    for name in ["--set", "--scenes", "--first", "--before", "--threshold"] {
         while let Some(value) = args.value(name)? {
             words.extend([name.into(), value]);
             whole = false;

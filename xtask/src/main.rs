@@ -57,9 +57,9 @@ Tasks of Spherescope. Run as: cargo xtask TASK [OPTIONS]
   evaluate tables of accuracy: the network beside classical methods; a whole run writes docs/results.md (about 15 minutes)
              --quick                      a tenth of the scenes; printed, not written
              --set NAME                   one set, may be repeated: sim-s, sim-u, sim-sphere, sim-head, sim-tetra, sim-three,
-                                          sim-moving, sim-wide, sim-quiet, rir-r3vival, grids, arrays
+                                          sim-moving, sim-wide, sim-quiet, rir-r3vival, grids, arrays, listening
              --weights FILE               weights to compare, may be repeated (default: the shipped ones and the paper's network);
-             --scenes N, --first N, --threshold S,   as in the program itself (see its --help)
+             --scenes N, --first N, --before S, --threshold S,   as in the program itself (see its --help)
              --threads N, --networks-only
              --sources DIR                dry recordings for the talkers (or SPHERESCOPE_SOURCES)
              --rooms DIR                  measured room responses (or SPHERESCOPE_ROOMS)

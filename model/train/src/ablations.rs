@@ -232,6 +232,7 @@ fn judge(
         sphere: Sphere::new(Grid::fibonacci(DIRECTIONS).map_err(|e| e.to_string())?),
         rivals: false,
         threshold: 0.5,
+        before_s: 0.0,
         threads,
     };
     let mut outcomes: Vec<(Set, Vec<Outcome>)> = Vec::new();

@@ -125,6 +125,7 @@ pub fn render(response: &Response, sources: &Sources, seed: u64) -> Result<Recor
         array,
         truth: (0..windows).map(truth).collect(),
         direct_db: Vec::new(),
+        before_s: 0.0,
     })
 }
 

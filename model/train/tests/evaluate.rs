@@ -12,7 +12,8 @@ fn one_scene_gives_tables_and_a_file() {
     let file = folder.path().join("results.md");
     std::fs::write(&file, "# By hand\n").unwrap();
     let path = file.to_str().unwrap();
-    let arguments = ["--set", "sim-s", "--set", "rir-r3vival", "--scenes", "1", "--commit", "abc", "--write", path];
+    let arguments = ["sim-s", "rir-r3vival", "listening"].into_iter().flat_map(|set| ["--set", set]);
+    let arguments: Vec<&str> = arguments.chain(["--scenes", "1", "--commit", "abc", "--write", path]).collect();
     let output = evaluate(&arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
@@ -26,6 +27,7 @@ fn one_scene_gives_tables_and_a_file() {
         "| sim-s | ",
         "rir-r3vival: skipped",
         "Expected calibration error",
+        "| sim-three | 30 s | ",
         "| 0.40 | ",
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");

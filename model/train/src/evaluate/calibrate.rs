@@ -83,6 +83,7 @@ pub fn calibrate(
         sphere: Sphere::new(Grid::fibonacci(DIRECTIONS).map_err(|e| e.to_string())?),
         rivals: false,
         threshold: 0.5,
+        before_s: 0.0,
         threads,
     };
     let pairs = bench.each("calibration", scenes * SETS.len(), |index| {

@@ -1,4 +1,4 @@
-//! Freedom of grid and array: the same weights on other grids and on arrays of all kinds.
+//! Freedom of grid, array and time: the same weights on other grids, on arrays of all kinds, and after having listened for long.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use spherescope_dsp::{Direction, Grid, Peak, Rotation};
 
 use super::listen::{self, Heard, Recording, Sphere};
 use super::protocol::{Errors, NO_PEAK_DEG, frame_errors, sounding};
-use super::report::{errors_cell, head, row};
+use super::report::{counts, errors_cell, head, percent, row};
 use super::run::Bench;
 use crate::sets::{ARRAY_KINDS, Set, Sources, array_scene};
 use crate::training::Ambiguity;
@@ -16,6 +16,12 @@ use crate::training::Ambiguity;
 pub const GRID_SCENES: usize = 24;
 /// Scenes for each kind of array.
 pub const ARRAY_SCENES: usize = 12;
+/// Scenes of each of [`LISTENING_SETS`].
+pub const LISTENING_SCENES: usize = 24;
+/// Sets for which listening is tabulated.
+const LISTENING_SETS: [Set; 3] = [Set::S, Set::Three, Set::Moving];
+/// For how long the network has heard a scene before it counts, in seconds.
+const LISTENED_S: [f64; 3] = [0.0, 3.0, 30.0];
 /// Directions of the large grid whose front half is a grid of its own.
 const WHOLE: usize = 4096;
 
@@ -88,6 +94,37 @@ pub fn grids_table(bench: &Bench, scenes: usize, sources: &Sources) -> Result<St
             cells.push(errors_cell(&errors(1)));
         }
         text += &row(cells);
+    }
+    Ok(text)
+}
+
+/// The first network on scenes that it begins with, and on the same ones after it has heard them over and over for a while.
+///
+/// # Errors
+/// A sentence that names the scene.
+pub fn listening_table(bench: &Bench, scenes: usize, sources: &Sources) -> Result<String, String> {
+    let mut columns = vec!["set".to_owned(), "heard before".to_owned(), "pairs".to_owned()];
+    columns.extend(["mean · median · within 10°", "F1"].map(String::from));
+    let mut text = format!(
+        "\n## The same weights after having listened\n\nThe tables above begin each scene with nothing in mind, as after a reset. \
+         Here {scenes} scenes of each set are heard over and over for some seconds before their windows count, once more from the \
+         beginning.\n\n{}",
+        head(&columns)
+    );
+    let first = || Bench { networks: bench.networks.iter().take(1).cloned().collect(), rivals: false, ..bench.clone() };
+    for set in LISTENING_SETS {
+        for before_s in LISTENED_S {
+            let outcomes = Bench { before_s, ..first() }.set(set, 0..scenes, sources)?;
+            let pairs = outcomes.iter().flat_map(|o| &o.judged[0].pairs);
+            let errors = Errors { degrees: pairs.map(|p| p.error_deg).collect() };
+            text += &row([
+                set.id().to_owned(),
+                format!("{before_s} s"),
+                errors.degrees.len().to_string(),
+                errors_cell(&errors),
+                percent(counts(&outcomes, 0).f1()),
+            ]);
+        }
     }
     Ok(text)
 }

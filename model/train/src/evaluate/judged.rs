@@ -234,6 +234,7 @@ mod tests {
             array: spherescope_dsp::presets::find("ring-6").unwrap().array,
             truth: active.map(window).into(),
             direct_db: Vec::new(),
+            before_s: 0.0,
             facts: Facts { capsules: 6, aperture_m: 0.1, talkers: 1, snr_db: None, t60_s: None },
         };
         let peak = Peak { index: 0, direction: at(26.0), score: 0.9 };

@@ -36,6 +36,8 @@ pub struct Recording {
     /// How far the direct sound of each source of [`Recording::truth`] stands above all else in the same window (its own reverberation,
     /// other sources, noise), in decibels, at most [`MOST_DIRECT_DB`]; empty where nobody knows.
     pub direct_db: Vec<Vec<f64>>,
+    /// For how long in seconds it is heard over and over before its windows count; engines begin with nothing in mind where it is 0.
+    pub before_s: f64,
     /// What is known beside.
     pub facts: Facts,
 }
@@ -60,6 +62,7 @@ impl Recording {
             scene.truth().every(HOP_S, WINDOW_S).into_iter().map(|f| f.sources).collect();
         Self {
             direct_db: direct_over_rest_db(scene, &rendered, &truth).unwrap_or_default(),
+            before_s: 0.0,
             sample_rate_hz: rendered.sample_rate_hz,
             channels: rendered.channels,
             array: scene.parts().array.clone(),
@@ -68,8 +71,31 @@ impl Recording {
         }
     }
 
+    /// What is heard, planar, one block after the other: the recording over and over for [`Recording::before_s`], in whole hops so that
+    /// windows lie alike each time, then the recording itself. Empty recordings are heard once.
+    fn blocks(&self) -> Vec<Vec<&[f32]>> {
+        let [block, times] = self.before();
+        let begin = |length: usize| self.channels.iter().map(|c| &c[..length.min(c.len())]).collect();
+        let mut blocks = vec![begin(block); times];
+        blocks.push(begin(usize::MAX));
+        blocks
+    }
+
+    /// Length in frames of what is heard before, and how many times it is heard.
+    fn before(&self) -> [usize; 2] {
+        let rate = f64::from(self.sample_rate_hz);
+        let length = self.channels.first().map_or(0, Vec::len);
+        // Five hops are whole frames at every usual sample rate.
+        let hops = (5.0 * HOP_S * rate).round() as usize;
+        let block = length / hops.max(1) * hops;
+        let times = if block == 0 { 0 } else { (self.before_s * rate / block as f64).ceil() as usize };
+        [block, times]
+    }
+
     /// The counted window that ends with the sample before `end_frames`, if one does.
     fn window_of(&self, end_frames: u64) -> Option<usize> {
+        let [block, times] = self.before();
+        let end_frames = end_frames.checked_sub((block * times) as u64)?;
         let windows = (end_frames as f64 / f64::from(self.sample_rate_hz) - WINDOW_S) / HOP_S;
         let index = windows.round();
         ((windows - index).abs() < 0.1 && index >= 0.0 && (index as usize) < self.truth.len()).then_some(index as usize)
@@ -192,8 +218,10 @@ pub fn spectra(
             each(window, frame.active, frame.spectrum);
         }
     };
-    let bus: Vec<&[f32]> = recording.channels.iter().map(Vec::as_slice).collect();
-    localizer.process(&bus, &mut sink).and_then(|()| localizer.flush(&mut sink)).map_err(|e| e.to_string())
+    for bus in recording.blocks() {
+        localizer.process(&bus, &mut sink).map_err(|e| e.to_string())?;
+    }
+    localizer.flush(&mut sink).map_err(|e| e.to_string())
 }
 
 /// One engine's peaks, for the spectra of [`spectra`].
@@ -256,14 +284,15 @@ pub fn music(recording: &Recording, network: &Arc<Network>, sphere: &Sphere) -> 
         let count = recording.truth[window].iter().filter(|s| s.active).count();
         (count > 0).then_some(count)
     };
-    let bus: Vec<&[f32]> = recording.channels.iter().map(Vec::as_slice).collect();
-    music
-        .process(&bus, &wanted, &mut |end_frames, spectrum| {
-            if let Some(window) = recording.window_of(end_frames) {
-                hear(recording, sphere, &mut heard, window, false, spectrum);
-            }
-        })
-        .map_err(|e| e.to_string())?;
+    for bus in recording.blocks() {
+        music
+            .process(&bus, &wanted, &mut |end_frames, spectrum| {
+                if let Some(window) = recording.window_of(end_frames) {
+                    hear(recording, sphere, &mut heard, window, false, spectrum);
+                }
+            })
+            .map_err(|e| e.to_string())?;
+    }
     Ok(heard)
 }
 
@@ -282,6 +311,33 @@ mod tests {
         levels.sort_by(f64::total_cmp);
         assert!(levels.len() > 20);
         levels[levels.len() / 2]
+    }
+
+    #[test]
+    fn what_was_heard_before_does_not_move_the_windows() {
+        let mut scene = Set::S.scene(3, &Sources::built_in()).unwrap();
+        scene.level_dbfs = None;
+        let once = Recording::of(&scene);
+        let network = Arc::new(Network::from_bytes(spherescope_model::network::SHIPPED_WEIGHTS).unwrap());
+        let sphere = Sphere::new(Grid::fibonacci(300).unwrap());
+        let heard = |recording: &Recording| {
+            let mut spectra_of = vec![Vec::new(); recording.truth.len()];
+            let mut each = |window: usize, _: bool, spectrum: &[f32]| spectra_of[window] = spectrum.to_vec();
+            spectra(recording, &network, Engine::SrpPhat, &sphere, &mut each).unwrap();
+            spectra_of
+        };
+        // Not whole hops, so that something is cut off.
+        let mut again = Recording { before_s: 4.0, ..once.clone() };
+        again.channels.iter_mut().for_each(|c| c.truncate(c.len() - 100));
+        let [first, second] = [heard(&once), heard(&again)];
+        // SRP-PHAT remembers nothing: only the first window reaches back into what was before, the last ones into what was cut off.
+        let same = 1..first.len() - 1;
+        assert!(first.len() > 50);
+        for window in same {
+            let (a, b) = (&first[window], &second[window]);
+            let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(a.len() == 300 && b.len() == 300 && worst < 1e-4, "window {window}: {worst}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ use spherescope_model::{Engine, Network};
 use crate::measured;
 use crate::sets::{Set, Sources};
 use judged::{AT_DEG, Outcome};
-use listen::{NamedNetwork, Sphere};
+use listen::{NamedNetwork, Recording, Sphere};
 use options::{Options, Part};
 use picture::LearningRun;
 use progress::Progress;
@@ -79,6 +79,7 @@ pub fn evaluate(options: &Options) -> Result<String, Failure> {
         sphere: Sphere::new(grid),
         rivals: options.rivals,
         threshold: options.threshold.unwrap_or(Engine::AggRl.default_threshold()),
+        before_s: f64::from(options.before_s),
         threads: options.threads.unwrap_or_else(cores),
     };
 
@@ -103,6 +104,10 @@ pub fn evaluate(options: &Options) -> Result<String, Failure> {
             Part::Arrays => {
                 let count = scenes(options, freedom::ARRAY_SCENES);
                 freedom += &freedom::arrays_table(&bench, count, &sources).map_err(Failure::Run)?;
+            }
+            Part::Listening => {
+                let count = scenes(options, freedom::LISTENING_SCENES);
+                freedom += &freedom::listening_table(&bench, count, &sources).map_err(Failure::Run)?;
             }
         }
     }
@@ -179,9 +184,11 @@ fn rooms(bench: &Bench, folder: &Path, options: &Options, sources: &Sources) -> 
     // Few of them, spread over both states of the room.
     let wanted = scenes(options, responses.len()).min(responses.len());
     let chosen = |index: usize| &responses[index * responses.len() / wanted];
-    bench
-        .each(Part::MEASURED_ROOMS, wanted, |index| bench.hear(&measured::render(chosen(index), sources, ROOMS_SEED)?))
-        .map_err(Failure::Run)
+    let hear = |index: usize| {
+        let recording = measured::render(chosen(index), sources, ROOMS_SEED)?;
+        bench.hear(&Recording { before_s: bench.before_s, ..recording })
+    };
+    bench.each(Part::MEASURED_ROOMS, wanted, hear).map_err(Failure::Run)
 }
 
 fn preamble(options: &Options, bench: &Bench, weights: &[String], sources: &Sources) -> String {
@@ -206,6 +213,13 @@ fn preamble(options: &Options, bench: &Bench, weights: &[String], sources: &Sour
     );
     if options.first > 0 {
         let _ = writeln!(text, "- Scenes from number {} on: not those of the published tables", options.first);
+    }
+    if options.before_s > 0 {
+        let _ = writeln!(
+            text,
+            "- Each scene is heard over and over for {} s before its windows count: not so in the published tables",
+            options.before_s
+        );
     }
     if options.quick || options.scenes.is_some() {
         text += "- A short run: few scenes, figures scatter\n";

@@ -11,11 +11,13 @@ How well sources are found: the network and its classical rivals on the same fra
 Usage: evaluate [OPTIONS]
 
   --set NAME        what to run, may be repeated (default: all): sim-s, sim-u, sim-sphere, sim-head, sim-tetra, sim-three,
-                    sim-moving, sim-wide, sim-quiet, rir-r3vival, grids, arrays
+                    sim-moving, sim-wide, sim-quiet, rir-r3vival, grids, arrays, listening
   --quick           a tenth of the scenes
   --scenes N        this many scenes of each simulated set
   --first N         begin with scene N of each simulated set (default: 0). The published tables are those from 0 on: choose between
                     weights by others, such as those from 1000 on
+  --before SECONDS  let the engines hear each scene of a set over and over for this long before its windows count, 0 to 3600 (default:
+                    0). The published tables are without: this is how an engine fares that has listened for long
   --weights FILE    weights of the network, may be repeated (default: those that ship)
   --networks-only   leave the classical rivals out
   --sources DIR     folder of dry WAV or FLAC recordings for the talkers (default: sounds made from seeds)
@@ -40,6 +42,8 @@ pub enum Part {
     Grids,
     /// The same weights on all kinds of arrays.
     Arrays,
+    /// The same weights after having listened for a while.
+    Listening,
 }
 
 impl Part {
@@ -49,7 +53,7 @@ impl Part {
     /// All parts, in the order of the report.
     pub fn all() -> Vec<Self> {
         let mut parts: Vec<_> = Set::ALL.into_iter().map(Self::Set).collect();
-        parts.extend([Self::MeasuredRooms, Self::Grids, Self::Arrays]);
+        parts.extend([Self::MeasuredRooms, Self::Grids, Self::Arrays, Self::Listening]);
         parts
     }
 
@@ -60,6 +64,7 @@ impl Part {
             Self::MeasuredRooms => Self::MEASURED_ROOMS,
             Self::Grids => "grids",
             Self::Arrays => "arrays",
+            Self::Listening => "listening",
         }
     }
 }
@@ -75,6 +80,8 @@ pub struct Options {
     pub scenes: Option<usize>,
     /// Number of the first scene of each simulated set.
     pub first: usize,
+    /// For how long a scene is heard before it counts, in seconds.
+    pub before_s: u32,
     /// Files of weights; none for those that ship.
     pub weights: Vec<PathBuf>,
     /// Whether the classical rivals run as well.
@@ -118,6 +125,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String>
         quick: false,
         scenes: None,
         first: 0,
+        before_s: 0,
         weights: Vec::new(),
         rivals: true,
         sources: None,
@@ -153,6 +161,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String>
             "--networks-only" => options.rivals = false,
             "--scenes" => options.scenes = Some(number("--scenes", &value("1 to 10000")?, 1, 10_000)?),
             "--first" => options.first = number("--first", &value("0 to 1000000")?, 0, 1_000_000)?,
+            "--before" => options.before_s = number("--before", &value("0 to 3600")?, 0, 3600)? as u32,
             "--threads" => options.threads = Some(number("--threads", &value("1 to 256")?, 1, 256)?),
             "--weights" => options.weights.push(value("a file")?.into()),
             "--sources" => options.sources = Some(value("a folder")?.into()),
@@ -207,6 +216,7 @@ mod tests {
         assert_eq!(o.parts, [Part::Set(Set::S), Part::Set(Set::U)]);
         assert_eq!((o.quick, o.threshold, o.threads, o.rivals, o.first), (true, Some(0.5), Some(2), true, 1000));
         assert_eq!(o.weights, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!((options("--before 60").before_s, options("").before_s), (60, 0));
         assert_eq!(options("").parts, Part::all());
         assert_eq!(words("--set sim-s --help"), Ok(Request::Help));
     }
@@ -217,6 +227,7 @@ mod tests {
             ("--set sim-x", ["--set", "sim-s, sim-u", "`sim-x`"]),
             ("--threshold 2", ["--threshold", "expected 0 to 1", "`2`"]),
             ("--threads 0", ["--threads", "expected 1 to 256", "`0`"]),
+            ("--before long", ["--before", "expected 0 to 3600", "`long`"]),
             ("--first -1", ["--first", "expected 0 to 1000000", "`-1`"]),
             ("--scenes many", ["--scenes", "expected 1 to 10000", "`many`"]),
             ("--weights", ["--weights", "expected a file", "end of the command"]),

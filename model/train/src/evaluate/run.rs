@@ -10,7 +10,7 @@ use crate::parallel::in_order;
 use crate::sets::{Set, Sources};
 
 /// What all parts share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Bench {
     /// The networks, at least one. The first one's bins and timing are those of the rivals.
     pub networks: Vec<NamedNetwork>,
@@ -20,6 +20,8 @@ pub struct Bench {
     pub rivals: bool,
     /// Score from which a peak of a network is shown.
     pub threshold: f32,
+    /// For how long a recording of a set is heard over and over before it counts, in seconds; see [`Recording::before_s`].
+    pub before_s: f64,
     /// Scenes at the same time.
     pub threads: usize,
 }
@@ -62,7 +64,7 @@ impl Bench {
     pub fn set(&self, set: Set, scenes: Range<usize>, sources: &Sources) -> Result<Vec<Outcome>, String> {
         self.each(set.id(), scenes.len(), |index| {
             let scene = set.scene(scenes.start + index, sources).map_err(|e| e.to_string())?;
-            self.hear(&Recording::of(&scene))
+            self.hear(&Recording { before_s: self.before_s, ..Recording::of(&scene) })
         })
     }
 
