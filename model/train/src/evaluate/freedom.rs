@@ -16,7 +16,7 @@ use crate::training::Ambiguity;
 pub const GRID_SCENES: usize = 24;
 /// Scenes for each kind of array.
 pub const ARRAY_SCENES: usize = 12;
-/// Scenes of each of [`LISTENING_SETS`].
+/// Scenes of each set for listening.
 pub const LISTENING_SCENES: usize = 24;
 /// Sets for which listening is tabulated.
 const LISTENING_SETS: [Set; 3] = [Set::S, Set::Three, Set::Moving];
