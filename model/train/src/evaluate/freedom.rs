@@ -111,10 +111,12 @@ pub fn listening_table(bench: &Bench, scenes: usize, sources: &Sources) -> Resul
          beginning.\n\n{}",
         head(&columns)
     );
-    let first = || Bench { networks: bench.networks.iter().take(1).cloned().collect(), rivals: false, ..bench.clone() };
+    let mut bench =
+        Bench { networks: bench.networks.iter().take(1).cloned().collect(), rivals: false, ..bench.clone() };
     for set in LISTENING_SETS {
         for before_s in LISTENED_S {
-            let outcomes = Bench { before_s, ..first() }.set(set, 0..scenes, sources)?;
+            bench.before_s = before_s;
+            let outcomes = bench.set(set, 0..scenes, sources)?;
             let pairs = outcomes.iter().flat_map(|o| &o.judged[0].pairs);
             let errors = Errors { degrees: pairs.map(|p| p.error_deg).collect() };
             text += &row([

@@ -217,7 +217,7 @@ fn preamble(options: &Options, bench: &Bench, weights: &[String], sources: &Sour
     if options.before_s > 0 {
         let _ = writeln!(
             text,
-            "- Each scene is heard over and over for {} s before its windows count: not so in the published tables",
+            "- Each scene of a set is heard over and over for {} s before its windows count: not so in the published tables",
             options.before_s
         );
     }

@@ -17,7 +17,8 @@ Usage: evaluate [OPTIONS]
   --first N         begin with scene N of each simulated set (default: 0). The published tables are those from 0 on: choose between
                     weights by others, such as those from 1000 on
   --before SECONDS  let the engines hear each scene of a set over and over for this long before its windows count, 0 to 3600 (default:
-                    0). The published tables are without: this is how an engine fares that has listened for long
+                    0). The published tables are without: this is how an engine fares that has listened for long.
+                    The smoothing of SRP-PHAT begins with these windows all the same
   --weights FILE    weights of the network, may be repeated (default: those that ship)
   --networks-only   leave the classical rivals out
   --sources DIR     folder of dry WAV or FLAC recordings for the talkers (default: sounds made from seeds)
